@@ -1,0 +1,88 @@
+"""The box office: `create_app` joins the parts, and is the only place that knows them all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from app import booking, http, operations
+from app.booking.service import BookingService
+from app.booking.store import TicketStore
+from app.config import Settings
+from app.database import is_outage, open_client
+from app.showings import Calendar
+
+DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    database: Database[Any] | None = None,
+    *,
+    settings: Settings | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Flask:
+    """Return the service as a WSGI application.
+
+    `database` is any pymongo-compatible one, mongomock's too; by default it is the one that
+    `settings` (by default the environment) name. `clock` returns the current instant, zone-aware.
+    Raises SettingError when a setting cannot be used. MongoDB may be away: the service then
+    answers 503 until it is there.
+    """
+    settings = settings or Settings.from_environ()
+    if database is None:
+        uri = settings.mongodb_uri or DEFAULT_MONGODB_URI
+        _prepare_collections(uri, settings)
+        database = open_client(uri)[settings.mongodb_database]
+
+    app = Flask(__name__)
+    calendar = Calendar(settings.theatre_timezone, settings.advance_days)
+    window = BookingService(
+        _ticket_store(database, settings),
+        calendar,
+        settings.show_times,
+        settings.slot_capacity,
+        settings.expiry_hours,
+        clock,
+    )
+    app.extensions["booking"] = window
+    app.extensions["schema_context"] = {
+        "phone_region": settings.phone_region,
+        "showing_faults": window.showing_faults,
+    }
+
+    api = http.configure(app)
+    operations.configure(app)
+    for blueprint in booking.blueprints:
+        api.register_blueprint(blueprint)
+    return app
+
+
+def _ticket_store(database: Database[Any], settings: Settings) -> TicketStore:
+    return TicketStore(database, settings.slot_capacity, settings.expiry_hours)
+
+
+def _prepare_collections(uri: str, settings: Settings) -> None:
+    """Make or adapt the indexes at the start, unless MongoDB is away: then the first request does.
+
+    This takes a client of its own, because the app's may be shared with children of this process.
+    """
+    with open_client(uri) as client:
+        try:
+            _ticket_store(client[settings.mongodb_database], settings).prepare()
+        except PyMongoError as error:
+            if not is_outage(error):
+                raise
+            log.warning("MongoDB cannot be reached yet; answering 503 until it can.")

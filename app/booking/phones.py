@@ -1,0 +1,33 @@
+"""Phone numbers as customers write them, and how two spellings of one number are recognised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import phonenumbers
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone number `given` by a customer, and the same in E.164 (`+919876543210`)."""
+
+    given: str
+    e164: str
+
+
+def parse_phone(text: str, region: str) -> Phone:
+    """Read a phone number, in `region` (such as IN) when it has no `+`.
+
+    Raises ValueError when libphonenumber does not call it valid, or when it has characters other
+    than printable ASCII (libphonenumber itself would read digits of any script).
+    """
+    message = "Not a valid phone number."
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(message)
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        raise ValueError(message) from None
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError(message)
+    return Phone(text, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

@@ -1,0 +1,240 @@
+"""The ticket window: what customers and staff may do with tickets, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from app.booking.phones import Phone
+from app.booking.store import StoredTicket, TicketStore
+from app.errors import (
+    BoxOfficeError,
+    InvalidRequest,
+    PhoneMismatch,
+    ShowingStarted,
+    SoldOut,
+    TicketExpired,
+    TicketNotFound,
+)
+from app.idempotency import IdempotentRequest
+from app.identifiers import new_id
+from app.showings import Calendar, Showing
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket as it is shown; instants are in the theatre's time zone."""
+
+    ticket_id: str
+    name: str
+    phone: str
+    timing: str
+    date: date
+    showing_at: datetime
+    seat: int
+    expired: bool
+    expires_at: datetime
+    booked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A showing of the timetable and its seats; the instant is in the theatre's time zone."""
+
+    timing: str
+    date: date
+    showing_at: datetime
+    capacity: int
+    booked: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booked ticket; `replayed` when an earlier request with the same key had booked it."""
+
+    ticket: Ticket
+    replayed: bool
+
+
+class BookingService:
+    """Books, moves, shows and deletes tickets.
+
+    `clock` returns the current instant, zone-aware; tickets expire `expire_after` their showing.
+    """
+
+    def __init__(
+        self,
+        store: TicketStore,
+        calendar: Calendar,
+        show_times: tuple[str, ...],
+        capacity: int,
+        expire_after: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._calendar = calendar
+        self._show_times = show_times
+        self._capacity = capacity
+        self._expire_after = expire_after
+        self._clock = clock
+
+    def slots(self, day: date | None = None) -> list[Slot]:
+        """Return the timetable of `day`, or else the next showing of each timing.
+
+        Raises InvalidRequest when `day` is outside the booking window.
+        """
+        if day and (fault := self._calendar.date_fault(day, self._clock())):
+            raise InvalidRequest({"date": [fault]})
+        showings = [self._showing(timing, day) for timing in self._show_times]
+        occupancy = self._store.occupancy(showings)
+        return [
+            Slot(
+                timing=showing.timing,
+                date=showing.date,
+                showing_at=self._calendar.local(showing.at),
+                capacity=self._capacity,
+                booked=occupancy[showing].booked,
+                available=occupancy[showing].free,
+            )
+            for showing in showings
+        ]
+
+    def showing_faults(self, timing: str | None, day: date | None) -> dict[str, list[str]]:
+        """Return what keeps a showing from being booked, by field; None says nothing of a field.
+
+        It has to be in the timetable, still ahead, and within the booking window.
+        """
+        now = self._clock()
+        faults = {}
+        if timing and timing not in self._show_times:
+            faults["timing"] = [f"Not in the timetable, which has {', '.join(self._show_times)}."]
+        if day and (fault := self._calendar.date_fault(day, now)):
+            faults["date"] = [fault]
+        if timing and not faults:
+            showing = self._showing(timing, day)
+            if showing.has_started(now):
+                faults["timing"] = ["This showing has already started."]
+            elif self._calendar.date_fault(showing.date, now):
+                faults["timing"] = ["The next showing is too far ahead to be booked yet."]
+        return faults
+
+    def book(
+        self, name: str, phone: Phone, timing: str, day: date | None = None, key: str | None = None
+    ) -> Booking:
+        """Book one seat. The same `key` with the same request books once and answers alike.
+
+        Raises InvalidRequest, SoldOut or IdempotencyKeyReused.
+        """
+        request = IdempotentRequest.of(key, name=name, phone=phone.given, timing=timing, date=day)
+        ticket_id = new_id()
+        try:
+            stored = self._store.add(
+                ticket_id=ticket_id,
+                name=name,
+                phone=phone.given,
+                phone_e164=phone.e164,
+                showing=self._bookable_showing(timing, day),
+                booked_at=self._clock().replace(microsecond=0),
+                request=request,
+            )
+        except BoxOfficeError:
+            # A repeated request is not refused for what has happened since it first succeeded.
+            earlier = self._store.find_by_key(request.key) if request else None
+            if not earlier:
+                raise
+            stored = earlier
+        replayed = stored.ticket_id != ticket_id
+        if replayed and request:
+            request.check_repeats(stored.request_fingerprint)
+        return Booking(self._shown(stored), replayed)
+
+    def change_timing(
+        self, ticket_id: str, phone: Phone, timing: str, day: date | None = None
+    ) -> Ticket:
+        """Move a ticket to another showing, in one atomic write.
+
+        Without `day` it keeps its date if that showing is ahead, else it takes the next one.
+        Moving to its own showing changes nothing. Raises TicketNotFound, PhoneMismatch,
+        TicketExpired, ShowingStarted, InvalidRequest or SoldOut.
+        """
+        while True:
+            stored = self._owned(ticket_id, phone)
+            now = self._clock()
+            if self._expires_at(stored) <= now:
+                raise TicketExpired
+            if stored.showing.has_started(now):
+                raise ShowingStarted
+            showing = self._new_showing(stored, timing, day)
+            if showing == stored.showing:
+                return self._shown(stored)
+            try:
+                moved = self._store.move(stored, showing)
+            except SoldOut:
+                if self._store.get(ticket_id) == stored:
+                    raise
+                moved = None
+            if moved:
+                return self._shown(moved)
+            # The ticket was moved or deleted meanwhile: look again at what it is now.
+
+    def delete(self, ticket_id: str, phone: Phone) -> None:
+        """Delete a ticket and free its seat. Raises TicketNotFound or PhoneMismatch."""
+        while not self._store.delete(ticket_id, phone.e164):
+            self._owned(ticket_id, phone)
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """Return a ticket; raises TicketNotFound."""
+        return self._shown(self._stored(ticket_id))
+
+    def tickets_of(self, timing: str, day: date | None = None) -> list[Ticket]:
+        """Return all stored tickets of a timing, or of one showing, by date and seat."""
+        return [self._shown(stored) for stored in self._store.list_timing(timing, day)]
+
+    def _showing(self, timing: str, day: date | None) -> Showing:
+        if day is None:
+            return self._calendar.next_showing(timing, self._clock())
+        return self._calendar.showing(timing, day)
+
+    def _bookable_showing(self, timing: str, day: date | None) -> Showing:
+        if faults := self.showing_faults(timing, day):
+            raise InvalidRequest(faults)
+        return self._showing(timing, day)
+
+    def _new_showing(self, ticket: StoredTicket, timing: str, day: date | None) -> Showing:
+        """Return the showing that a ticket is to be moved to."""
+        same_day = self._calendar.showing(timing, ticket.showing.date)
+        if day is None and timing in self._show_times and not same_day.has_started(self._clock()):
+            return same_day
+        return self._bookable_showing(timing, day)
+
+    def _stored(self, ticket_id: str) -> StoredTicket:
+        stored = self._store.get(ticket_id)
+        if not stored:
+            raise TicketNotFound
+        return stored
+
+    def _owned(self, ticket_id: str, phone: Phone) -> StoredTicket:
+        stored = self._stored(ticket_id)
+        if stored.phone_e164 != phone.e164:
+            raise PhoneMismatch
+        return stored
+
+    def _expires_at(self, stored: StoredTicket) -> datetime:
+        return stored.showing.at + self._expire_after
+
+    def _shown(self, stored: StoredTicket) -> Ticket:
+        expires_at = self._expires_at(stored)
+        return Ticket(
+            ticket_id=stored.ticket_id,
+            name=stored.name,
+            phone=stored.phone,
+            timing=stored.showing.timing,
+            date=stored.showing.date,
+            showing_at=self._calendar.local(stored.showing.at),
+            seat=stored.seat,
+            expired=expires_at <= self._clock(),
+            expires_at=self._calendar.local(expires_at),
+            booked_at=self._calendar.local(stored.booked_at),
+        )

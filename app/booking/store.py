@@ -1,0 +1,245 @@
+"""Tickets in MongoDB: one document each, and a unique index that keeps every seat to one ticket."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import TypeVar
+
+from pymongo import ASCENDING, ReturnDocument
+from pymongo import collection as pymongo_collection
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from app.database import Document, as_utc, create_expiry_index
+from app.errors import SoldOut
+from app.idempotency import IdempotentRequest
+from app.showings import Showing
+
+Result = TypeVar("Result")
+
+_BELIEFS_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTicket:
+    """A ticket as it is stored; instants are in UTC."""
+
+    ticket_id: str
+    name: str
+    phone: str
+    phone_e164: str
+    showing: Showing
+    seat: int
+    booked_at: datetime
+    request_fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """How many tickets a showing has, and how many of its seats are still free."""
+
+    booked: int
+    free: int
+
+
+class TicketStore:
+    """The tickets of one theatre, `capacity` to a showing.
+
+    The cap is the absence of a seat `capacity + 1`: a ticket holds one numbered seat, and the
+    unique index on showing and seat lets MongoDB refuse the second ticket for it. Booking is one
+    insert, moving one update, deleting one delete, so there is no state between them.
+    """
+
+    def __init__(
+        self, database: Database[Document], capacity: int, expire_after: timedelta
+    ) -> None:
+        self._database = database
+        self._capacity = capacity
+        self._expire_after = expire_after
+        # Showings lately seen full, which are asked for free seats before a write is tried. It
+        # only saves a round trip: the answer always comes from MongoDB.
+        self._believed_full: set[Showing] = set()
+
+    @cached_property
+    def _tickets(self) -> pymongo_collection.Collection[Document]:
+        """The collection; no process uses it before it has made sure of the indexes."""
+        tickets = self._database["tickets"]
+        # In this order the index also lists a timing by date and seat, and counts a showing.
+        seat_of_showing = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
+        tickets.create_index(seat_of_showing, unique=True)
+        has_key = {"request.key": {"$exists": True}}
+        tickets.create_index("request.key", unique=True, partialFilterExpression=has_key)
+        create_expiry_index(tickets, "showing_at", self._expire_after)
+        return tickets
+
+    def prepare(self) -> None:
+        """Make sure of the indexes; raises PyMongoError when MongoDB cannot be reached."""
+        _ = self._tickets
+
+    def add(
+        self,
+        *,
+        ticket_id: str,
+        name: str,
+        phone: str,
+        phone_e164: str,
+        showing: Showing,
+        booked_at: datetime,
+        request: IdempotentRequest | None = None,
+    ) -> StoredTicket:
+        """Store a new ticket on a free seat of `showing` and return it.
+
+        When the key of `request` is stored already, nothing is written and the ticket that it
+        belongs to is returned instead, which has another `ticket_id`. Raises SoldOut when no seat
+        is free.
+        """
+        document: Document = {
+            "_id": ticket_id,
+            "name": name,
+            "phone": phone,
+            "phone_e164": phone_e164,
+            **_identity(showing),
+            "showing_at": showing.at,
+            "booked_at": booked_at,
+        }
+        if request:
+            document["request"] = request.as_document()
+
+        def insert(seat: int) -> StoredTicket:
+            document["seat"] = seat
+            try:
+                self._tickets.insert_one(document)
+            except DuplicateKeyError as error:
+                # mongomock does not say which index refused, MongoDB does.
+                seat_taken = "seat" in (error.details or {}).get("keyPattern", {})
+                if request and not seat_taken and (earlier := self.find_by_key(request.key)):
+                    return earlier
+                raise
+            return _ticket(document)
+
+        return self._on_free_seat(showing, insert)
+
+    def move(self, ticket: StoredTicket, showing: Showing) -> StoredTicket | None:
+        """Give `ticket` a free seat in another showing, in one write, and return it as it is then.
+
+        Returns None, having changed nothing, when the ticket has left the showing that `ticket`
+        names or is deleted. Raises SoldOut when no seat is free.
+        """
+        unmoved = {"_id": ticket.ticket_id, **_identity(ticket.showing)}
+        place = {**_identity(showing), "showing_at": showing.at}
+
+        def update(seat: int) -> StoredTicket | None:
+            document = self._tickets.find_one_and_update(
+                unmoved, {"$set": {**place, "seat": seat}}, return_document=ReturnDocument.AFTER
+            )
+            return _ticket(document) if document else None
+
+        return self._on_free_seat(showing, update)
+
+    def delete(self, ticket_id: str, phone_e164: str) -> bool:
+        """Delete the ticket if it was booked with this phone; tell whether it was there."""
+        owned = {"_id": ticket_id, "phone_e164": phone_e164}
+        return self._tickets.delete_one(owned).deleted_count == 1
+
+    def get(self, ticket_id: str) -> StoredTicket | None:
+        """Return the ticket with this id, if there is one."""
+        document = self._tickets.find_one({"_id": ticket_id})
+        return _ticket(document) if document else None
+
+    def find_by_key(self, key: str) -> StoredTicket | None:
+        """Return the ticket that was booked with this idempotency key, if there is one."""
+        # A write that changes nothing: it waits, as the first one did, until the ticket is safe on
+        # a majority, so a repeated request is never promised what a failover may still undo.
+        document = self._tickets.find_one_and_update(
+            {"request.key": key}, {"$set": {"request.key": key}}
+        )
+        return _ticket(document) if document else None
+
+    def list_timing(self, timing: str, day: date | None = None) -> list[StoredTicket]:
+        """Return all tickets of a timing (of one date, if given) by date, then seat."""
+        wanted = {"timing": timing} | ({"date": day.isoformat()} if day else {})
+        found = self._tickets.find(wanted).sort([("date", ASCENDING), ("seat", ASCENDING)])
+        return [_ticket(document) for document in found]
+
+    def occupancy(self, showings: Collection[Showing]) -> dict[Showing, Occupancy]:
+        """Count the tickets and the free seats of each showing, in one query."""
+        dates = sorted({showing.date.isoformat() for showing in showings})
+        timings = sorted({showing.timing for showing in showings})
+        # Tickets above the capacity, sold before it was lowered, take no seat that is on sale.
+        within_capacity = {"$cond": [{"$lte": ["$seat", self._capacity]}, 1, 0]}
+        groups = self._tickets.aggregate(
+            [
+                {"$match": {"timing": {"$in": timings}, "date": {"$in": dates}}},
+                {
+                    "$group": {
+                        "_id": {"timing": "$timing", "date": "$date"},
+                        "booked": {"$sum": 1},
+                        "taken": {"$sum": within_capacity},
+                    }
+                },
+            ]
+        )
+        counted = {
+            (group["_id"]["timing"], group["_id"]["date"]): Occupancy(
+                group["booked"], self._capacity - group["taken"]
+            )
+            for group in groups
+        }
+        empty = Occupancy(0, self._capacity)
+        return {
+            showing: counted.get((showing.timing, showing.date.isoformat()), empty)
+            for showing in showings
+        }
+
+    def _on_free_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
+        """Call `write` with one seat after another until MongoDB accepts it; return its result.
+
+        The first seat is a guess, since asking for the free ones would double the round trips of
+        a booking. A refused write means that somebody else got that seat, so a turn is only ever
+        lost to a booking that succeeded. Raises SoldOut when no seat is free.
+        """
+        if showing in self._believed_full:
+            candidates: Sequence[int] = self._free_seats(showing)
+        else:
+            candidates = range(1, self._capacity + 1)
+        while candidates:
+            try:
+                result = write(random.choice(candidates))  # noqa: S311 (a seat is no secret)
+            except DuplicateKeyError:
+                candidates = self._free_seats(showing)
+            else:
+                self._believed_full.discard(showing)
+                return result
+        if len(self._believed_full) >= _BELIEFS_KEPT:
+            self._believed_full.clear()
+        self._believed_full.add(showing)
+        raise SoldOut
+
+    def _free_seats(self, showing: Showing) -> list[int]:
+        taken = self._tickets.find(_identity(showing), {"_id": 0, "seat": 1})
+        return sorted(set(range(1, self._capacity + 1)) - {ticket["seat"] for ticket in taken})
+
+
+def _identity(showing: Showing) -> Document:
+    return {"timing": showing.timing, "date": showing.date.isoformat()}
+
+
+def _ticket(document: Document) -> StoredTicket:
+    return StoredTicket(
+        ticket_id=document["_id"],
+        name=document["name"],
+        phone=document["phone"],
+        phone_e164=document["phone_e164"],
+        showing=Showing(
+            document["timing"],
+            date.fromisoformat(document["date"]),
+            as_utc(document["showing_at"]),
+        ),
+        seat=document["seat"],
+        booked_at=as_utc(document["booked_at"]),
+        request_fingerprint=document.get("request", {}).get("fingerprint"),
+    )

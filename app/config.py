@@ -1,0 +1,152 @@
+"""Settings from the environment, read and checked once, at the start."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+import pymongo.errors
+import pymongo.uri_parser
+import tzlocal
+
+from app.showings import parse_timing
+
+
+class SettingError(Exception):
+    """A setting has a value that cannot be used; its text is one line for the operator."""
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (re.fullmatch(r"[0-9]{1,9}", text) and lowest <= int(text) <= highest):
+            raise ValueError(f"a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(allowed: Mapping[str, Any] | set[str], description: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(description)
+        return text
+
+    return parse
+
+
+def _text(description: str, pattern: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(description)
+        return text
+
+    return parse
+
+
+def _mongodb_uri(text: str) -> str:
+    expected = "a MongoDB connection string such as mongodb://localhost:27017"
+    if text.startswith("mongodb+srv://"):
+        return text  # Only a DNS look-up can tell more.
+    try:
+        pymongo.uri_parser.parse_uri(text)
+    except (pymongo.errors.PyMongoError, ValueError):
+        raise ValueError(expected) from None
+    return text
+
+
+def _path(text: str) -> Path:
+    if not text.strip() or "\0" in text:
+        raise ValueError("a folder")
+    return Path(text)
+
+
+def _show_times(text: str) -> tuple[str, ...]:
+    expected = "a comma-separated list of different times such as 09:00,18:30"
+    try:
+        times = [parse_timing(part.strip()) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(expected) from None
+    if len(set(times)) < len(times):
+        raise ValueError(expected)
+    return tuple(sorted(times))
+
+
+def _hours(text: str) -> timedelta:
+    # MongoDB's TTL counts whole seconds, so the service does, too.
+    if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,9})?", text):
+        seconds = round(float(text) * 3600)
+        if 1 <= seconds <= 8760 * 3600:
+            return timedelta(seconds=seconds)
+    raise ValueError("hours, more than 0 and at most 8760 (a fraction such as 0.5 is fine)")
+
+
+def _zone(text: str) -> tzinfo:
+    if text not in available_timezones():
+        raise ValueError("an IANA time zone such as Asia/Kolkata")
+    return ZoneInfo(text)
+
+
+def _setting(default: Any, parse: Callable[[str], Any]) -> Any:
+    """Declare a setting: `default` is a value or a function, `parse` raises ValueError."""
+    metadata = {"parse": parse}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; each is read from the environment variable of its name in capitals."""
+
+    mongodb_uri: str | None = _setting(None, _mongodb_uri)
+    mongodb_database: str = _setting(
+        "boxoffice",
+        _text("1 to 63 letters, digits, - or _", r"[A-Za-z0-9_-]{1,63}"),
+    )
+    data_dir: Path = _setting(Path("data"), _path)
+    host: str = _setting(
+        "127.0.0.1", _text("an IP address or a host name", r"[A-Za-z0-9.:_-]{1,253}")
+    )
+    port: int = _setting(5000, _whole_number(1, 65535))
+    workers: int = _setting(lambda: os.cpu_count() or 1, _whole_number(1, 256))
+    threads: int = _setting(4, _whole_number(1, 256))
+    show_times: tuple[str, ...] = _setting(
+        tuple(f"{hour:02}:00" for hour in range(9, 22)), _show_times
+    )
+    slot_capacity: int = _setting(20, _whole_number(1, 10_000))
+    expiry_hours: timedelta = _setting(timedelta(hours=8), _hours)
+    advance_days: int = _setting(30, _whole_number(0, 3650))
+    theatre_timezone: tzinfo = _setting(tzlocal.get_localzone, _zone)
+    phone_region: str = _setting(
+        "IN", _one_of(phonenumbers.SUPPORTED_REGIONS, "a two-letter region such as IN")
+    )
+    log_level: str = _setting(
+        "info",
+        _one_of(
+            {"debug", "info", "warning", "error", "critical"},
+            "debug, info, warning, error or critical",
+        ),
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings; raises SettingError on the first value that cannot be used."""
+        values = {}
+        for setting in fields(cls):
+            name = setting.name.upper()
+            if name not in environ:
+                continue
+            text = environ[name]
+            try:
+                values[setting.name] = setting.metadata["parse"](text)
+            except ValueError as error:
+                shown = re.sub("//.*@", "//***@", repr(text))  # no password in a message
+                raise SettingError(f"{name}={shown} cannot be used: set {error}") from None
+        return cls(**values)

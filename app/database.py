@@ -1,0 +1,69 @@
+"""MongoDB: one client per process, and what is true of every collection."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+
+Document = dict[str, Any]
+
+# Server errors that pass by themselves: the node is starting, stopping, stepping down or gone, or
+# a write was not acknowledged in time (MongoDB's error codes, "RetryableError" and relatives).
+_PASSING_ERRORS = {6, 7, 50, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+_INDEX_OPTIONS_CONFLICT = 85
+
+
+def open_client(uri: str) -> MongoClient[Document]:
+    """Return a client for `uri` that connects on first use, so it may be made before a fork.
+
+    Writes are acknowledged by the journals of a majority of nodes: what was answered survives the
+    loss of any one of them. An operation, with its retries, takes 4 s at the most.
+    """
+    return MongoClient(
+        uri,
+        connect=False,
+        tz_aware=True,
+        w="majority",
+        journal=True,
+        timeoutMS=4000,
+        serverSelectionTimeoutMS=2000,
+        connectTimeoutMS=2000,
+        appname="box-office",
+    )
+
+
+def is_outage(error: PyMongoError) -> bool:
+    """Tell whether `error` means that MongoDB cannot serve now, rather than a bug of ours."""
+    if isinstance(error, ConnectionFailure) or error.timeout:
+        return True
+    if error.has_error_label("RetryableWriteError"):
+        return True
+    return isinstance(error, OperationFailure) and error.code in _PASSING_ERRORS
+
+
+def as_utc(instant: datetime) -> datetime:
+    """Return a stored instant as an aware one; clients that are not tz_aware leave the zone out."""
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def create_expiry_index(collection: Collection[Document], field: str, after: timedelta) -> None:
+    """Let MongoDB remove documents `after` the instant in `field`, in whole seconds.
+
+    An index that has another period is changed in place, never dropped; several processes may
+    call this at once.
+    """
+    seconds = int(after.total_seconds())
+    try:
+        collection.create_index(field, expireAfterSeconds=seconds)
+    except OperationFailure as error:
+        if error.code != _INDEX_OPTIONS_CONFLICT:
+            raise
+        collection.database.command(
+            "collMod",
+            collection.name,
+            index={"keyPattern": {field: 1}, "expireAfterSeconds": seconds},
+        )

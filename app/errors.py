@@ -1,0 +1,83 @@
+"""What can go wrong at the box office, in the theatre's own terms; knows nothing of HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class BoxOfficeError(Exception):
+    """A request that the box office refuses.
+
+    `code` is stable and meant for programs, `detail` is one sentence for a customer, and `facts`
+    are further members of the answer (such as `seats_left`).
+    """
+
+    code: ClassVar[str]
+    detail: ClassVar[str]
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(self.code)
+        self.facts = facts
+
+
+class MalformedJSON(BoxOfficeError):
+    """The body cannot be read as a JSON object."""
+
+    code = "malformed_json"
+    detail = "The body of the request is not a JSON object."
+
+
+class InvalidRequest(BoxOfficeError):
+    """Fields are missing, unknown or wrong.
+
+    `errors` maps each bad field, by its name in the request, to a list of messages.
+    """
+
+    code = "invalid_request"
+    detail = "Some fields of the request are missing, unknown or wrong; see errors."
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(errors=errors)
+        self.errors = errors
+
+
+class PhoneMismatch(BoxOfficeError):
+    """The ticket exists, but was booked with another phone."""
+
+    code = "phone_mismatch"
+    detail = "This ticket was booked with another phone number."
+
+
+class TicketNotFound(BoxOfficeError):
+    """No ticket has this id: never booked, deleted, or expired and removed."""
+
+    code = "ticket_not_found"
+    detail = "There is no ticket with this id."
+
+
+class SoldOut(BoxOfficeError):
+    """Every seat of the showing is taken."""
+
+    code = "sold_out"
+    detail = "This showing is sold out."
+
+
+class ShowingStarted(BoxOfficeError):
+    """The showing has begun, so its tickets and seats are no longer traded."""
+
+    code = "showing_started"
+    detail = "The showing has already started."
+
+
+class TicketExpired(BoxOfficeError):
+    """The ticket's showing is long over; it awaits removal."""
+
+    code = "ticket_expired"
+    detail = "This ticket has expired."
+
+
+class IdempotencyKeyReused(BoxOfficeError):
+    """The idempotency key came with a different request before."""
+
+    code = "idempotency_key_reused"
+    detail = "This idempotency key was already used for a different request."

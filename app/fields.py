@@ -1,0 +1,55 @@
+"""The kinds of values a request may carry, stricter than marshmallow's own."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from app.showings import parse_date, parse_timing
+
+
+class Text(fields.String):
+    """A string on one line, trimmed of surrounding spaces, with something visible in it.
+
+    Control characters, line separators and lone surrogates (which no encoding can store) are
+    refused wherever they stand, so a trailing newline is an error rather than silently dropped.
+    """
+
+    default_error_messages = {
+        "blank": "May not be blank.",
+        "control": "May not contain line breaks or other control characters.",
+    }
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, *args, **kwargs)
+        categories = {unicodedata.category(character) for character in text}
+        if categories & {"Cc", "Cs", "Zl", "Zp"}:
+            raise self.make_error("control")
+        if not any(category[0] in "LMNPS" for category in categories):
+            raise self.make_error("blank")
+        return text.strip()
+
+
+class Timing(fields.String):
+    """A time of day, `HH:MM` in 24 hours."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        try:
+            return parse_timing(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class Day(fields.Date):
+    """A calendar day, `YYYY-MM-DD`, and no other spelling that ISO 8601 has for it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValidationError("Not a valid string.")
+        try:
+            return parse_date(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None

@@ -1,0 +1,117 @@
+"""Start the box office: `python root.py`, or `root:app` under any other WSGI server."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from typing import NoReturn
+
+from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from app import create_app
+from app.config import SettingError, Settings
+from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
+
+log = logging.getLogger("box-office")
+
+_PORT_WAIT_SECONDS = 3
+
+
+class StartError(Exception):
+    """The service cannot start; its text is one line for the operator."""
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C, on an embedded MongoDB unless MONGODB_URI names another."""
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        settings = Settings.from_environ()
+        _configure_logging(settings)
+        address = _free_address(settings.host, settings.port)
+        with contextlib.ExitStack() as running:
+            if not settings.mongodb_uri:
+                mongodb = running.enter_context(EmbeddedMongoDB(settings.data_dir))
+                os.environ["MONGODB_URI"] = mongodb.uri  # for the workers
+                log.info("MongoDB runs in %s", settings.data_dir.absolute())
+            _serve(settings, address)
+    except (SettingError, EmbeddedMongoDBError, StartError) as error:
+        sys.exit(f"box-office: {error}")
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _leave(*_: object) -> NoReturn:
+    # Until the server takes the signal over: leave by the way of the context managers.
+    raise KeyboardInterrupt
+
+
+def _free_address(host: str, port: int) -> str:
+    """Return the IP address of `host`; raises StartError where `port` cannot be had there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise StartError(f"HOST={host} cannot be used: {error.strerror}") from None
+    # The server itself would share the port with whoever has it already. A service that was killed
+    # a moment ago may still be letting go of it.
+    deadline = time.monotonic() + _PORT_WAIT_SECONDS
+    while True:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+                return str(address[0])
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise StartError(
+                        f"PORT={port} on HOST={host} cannot be used: {error.strerror}"
+                    ) from None
+        time.sleep(0.1)
+
+
+def _serve(settings: Settings, address: str) -> None:
+    server = Granian(
+        "root:app",
+        address=address,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=settings.threads,
+        respawn_failed_workers=True,
+        log_level=LogLevels.warning,
+    )
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    log.info("Serving http://%s:%s with %s workers", shown, settings.port, settings.workers)
+    server.serve(target_loader=_load_worker)
+
+
+def _load_worker(_target: str) -> Flask:
+    """Make the app, in a worker process."""
+    die_with_parent()
+    settings = Settings.from_environ()
+    _configure_logging(settings)
+    return create_app(settings=settings)
+
+
+def _configure_logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+if __name__ == "__main__":
+    # Spawned workers share nothing with this process, neither threads nor open files.
+    multiprocessing.set_start_method("spawn")
+    main()
+elif __name__ != "__mp_main__":  # which a spawned worker calls this very file
+    app = create_app()
