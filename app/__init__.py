@@ -47,7 +47,7 @@ def create_app(
         _prepare_collections(uri, settings)
         database = open_client(uri)[settings.mongodb_database]
 
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
     window = BookingService(
         _ticket_store(database, settings),

@@ -143,7 +143,7 @@ class EmbeddedMongoDB:
         """Stop the `mongod` of a service that was killed before it could do so."""
         if self._socket.exists():
             # Whoever listens here is ours: the folder is private and the lock is held.
-            with contextlib.suppress(PyMongoError), MongoClient(self.uri, timeoutMS=500) as client:
+            with contextlib.suppress(PyMongoError), _client(self.uri) as client:
                 client.admin.command("shutdown")
         try:
             mongod_lock = (self._data_dir / "mongodb" / "mongod.lock").open()
@@ -182,7 +182,7 @@ class EmbeddedMongoDB:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        with MongoClient[dict[str, Any]](self.uri, timeoutMS=500) as client:
+        with _client(self.uri) as client:
             for _ in _until(_START_SECONDS):
                 if process.poll() is not None:
                     break
@@ -234,6 +234,10 @@ class EmbeddedMongoDB:
                 process.wait()
         if self._lock:
             self._lock.close()
+
+
+def _client(uri: str) -> MongoClient[dict[str, Any]]:
+    return MongoClient(uri, timeoutMS=500)
 
 
 def _until(seconds: float) -> Iterator[None]:

@@ -43,8 +43,10 @@ class ShowingRequest(Schema):
 
         The service refuses such a showing by itself; this lets a customer see all faults at once.
         """
-        valid = error.valid_data if isinstance(error.valid_data, dict) else {}
-        faults = Context.get()["showing_faults"](valid.get("timing"), valid.get("day"))
+        valid: dict[str, Any] = error.valid_data if isinstance(error.valid_data, dict) else {}
+        faults: dict[str, list[str]] = Context.get()["showing_faults"](
+            valid.get("timing"), valid.get("day")
+        )
         error.messages_dict.update(self.named_as_requested(faults))
 
     def named_as_requested(self, faults: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -71,8 +71,7 @@ class TicketStore:
         # In this order the index also lists a timing by date and seat, and counts a showing.
         seat_of_showing = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
         tickets.create_index(seat_of_showing, unique=True)
-        has_key = {"request.key": {"$exists": True}}
-        tickets.create_index("request.key", unique=True, partialFilterExpression=has_key)
+        tickets.create_index("request.key", unique=True, sparse=True)
         create_expiry_index(tickets, "showing_at", self._expire_after)
         return tickets
 

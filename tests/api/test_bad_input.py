@@ -1,0 +1,189 @@
+"""Bad input gets a clear 4xx, and nothing is stored or lost."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.api.test_booking import ASHA, assert_refused, book, view
+
+VALID: dict[str, dict[str, Any]] = {
+    "/booktickets": {**ASHA, "timing": "18:00", "date": "2046-11-23"},
+    "/update": {"ticket_id": "A" * 22, "phone": ASHA["phone"], "timing_alter": "18:00"},
+    "/delete": {"ticket_id": "A" * 22, "phone": ASHA["phone"]},
+    "/viewontime": {"timing": "18:00", "date": "2046-11-23"},
+    "/viewuser": {"ticket_id": "A" * 22},
+}
+FIELDS = [(path, field) for path, body in VALID.items() for field in body]
+BAD_VALUES: list[Any] = [
+    None,
+    0,
+    1.5,
+    True,
+    [],
+    {},
+    {"$ne": None},
+    "",
+    "   ",
+    "\n",
+    "x" * 10_000,
+    "\ud800",
+    "a\u0000b",
+]
+
+
+def post(client: FlaskClient, path: str, body: Any) -> TestResponse:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post(path, data=data)
+
+
+def assert_nothing_booked(client: FlaskClient) -> None:
+    assert all(entry["booked"] == 0 for entry in client.get("/").json or [])
+
+
+@pytest.mark.parametrize("path", VALID)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"null",
+        b"1",
+        b'"text"',
+        b"{",
+        b'{"name": "Asha"',
+        b"{'name': 'Asha'}",
+        b"\xff\xfe\xfd",
+        b'{"name": "\xff"}',
+        b"[" * 10_000,
+        b'{"name": ' + b"1" * 5_000 + b"}",
+        b"name=Asha",
+    ],
+)
+def test_a_body_that_is_no_json_object(client: FlaskClient, path: str, body: bytes) -> None:
+    assert_refused(post(client, path, body), 400, "malformed_json")
+
+
+@pytest.mark.parametrize("path", VALID)
+@pytest.mark.parametrize("body", [b"", b"{}", b" \n"])
+def test_no_body_names_what_is_missing(client: FlaskClient, path: str, body: bytes) -> None:
+    refused = assert_refused(post(client, path, body), 400, "invalid_request")
+    assert refused["errors"].keys() == VALID[path].keys() - {"date"}
+
+
+@pytest.mark.parametrize("path", VALID)
+@pytest.mark.parametrize("size", [16 * 1024 + 1, 1_000_000])
+def test_a_body_too_large(client: FlaskClient, path: str, size: int) -> None:
+    body = json.dumps(VALID[path]).encode().ljust(size)
+    assert_refused(post(client, path, body), 413, "payload_too_large")
+    chunked = client.post(
+        path,
+        input_stream=io.BytesIO(body),
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert_refused(chunked, 413, "payload_too_large")
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_the_content_type_does_not_matter(client: FlaskClient, content_type: str) -> None:
+    body = json.dumps(VALID["/booktickets"])
+    answer = client.post("/booktickets", data=body, content_type=content_type)
+    assert answer.status_code == 201
+    largest = client.post("/booktickets", data=body.ljust(16 * 1024))
+    assert largest.status_code == 201
+
+
+@pytest.mark.parametrize(("path", "field"), FIELDS)
+def test_a_field_that_is_missing(client: FlaskClient, path: str, field: str) -> None:
+    body = {name: value for name, value in VALID[path].items() if name != field}
+    answer = post(client, path, body)
+    if field == "date":
+        assert answer.status_code in (200, 201)
+    else:
+        assert assert_refused(answer, 400, "invalid_request")["errors"].keys() == {field}
+
+
+@pytest.mark.parametrize(("path", "field"), FIELDS)
+@pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: repr(value)[:12])
+def test_a_field_that_is_wrong(client: FlaskClient, path: str, field: str, value: Any) -> None:
+    refused = assert_refused(
+        post(client, path, {**VALID[path], field: value}), 400, "invalid_request"
+    )
+    assert refused["errors"].keys() == {field}
+    assert_nothing_booked(client)
+
+
+@pytest.mark.parametrize(("path", "field"), FIELDS)
+def test_a_trailing_newline(client: FlaskClient, path: str, field: str) -> None:
+    body = {**VALID[path], field: VALID[path][field] + "\n"}
+    refused = assert_refused(post(client, path, body), 400, "invalid_request")
+    assert refused["errors"].keys() == {field}
+
+
+@pytest.mark.parametrize(("path", "field"), [pair for pair in FIELDS if pair[1] != "name"])
+def test_digits_of_another_script(client: FlaskClient, path: str, field: str) -> None:
+    devanagari = str.maketrans("0123456789", "०१२३४५६७८९")
+    value = (VALID[path][field] + "1").translate(devanagari)
+    answer = post(client, path, {**VALID[path], field: value})
+    refused = assert_refused(answer, 400, "invalid_request")
+    assert refused["errors"].keys() == {field}
+
+
+@pytest.mark.parametrize("path", VALID)
+@pytest.mark.parametrize("field", ["Name", "$where", "", "__proto__", "\ud800"])
+def test_a_field_that_is_unknown(client: FlaskClient, path: str, field: str) -> None:
+    refused = assert_refused(post(client, path, {**VALID[path], field: 1}), 400, "invalid_request")
+    assert refused["errors"].keys() == {field}
+    assert_nothing_booked(client)
+
+
+@pytest.mark.parametrize("timing", ["9:00", "24:00", "1000", "10:00\n", "18:30", "18:00:00", "-1"])
+def test_a_timing_that_is_none_or_not_in_the_timetable(client: FlaskClient, timing: str) -> None:
+    refused = book(client, timing=timing, status=400)
+    assert refused["errors"].keys() == {"timing"}
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2046-11-21",
+        "2046-12-23",
+        "2047-02-29",
+        "2046-13-01",
+        "0000-01-01",
+        "9999-12-31",
+        "20461123",
+    ],
+)
+def test_a_date_that_is_none_or_not_on_sale(client: FlaskClient, day: str) -> None:
+    assert book(client, date=day, status=400)["errors"].keys() == {"date"}
+
+
+def test_todays_showing_that_has_started(client: FlaskClient) -> None:
+    refused = book(client, timing="14:00", date="2046-11-22", status=400)
+    assert refused["errors"].keys() == {"timing"}
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "\u200b", "a\tb", "a\u2028b", "\u00a0"])
+def test_a_name_that_is_none(client: FlaskClient, name: str) -> None:
+    assert book(client, name=name, status=400)["errors"].keys() == {"name"}
+
+
+def test_every_bad_field_is_named_at_once(client: FlaskClient) -> None:
+    refused = book(
+        client, name="", phone="12", timing="18:30", date="2020-01-01", seat=1, status=400
+    )
+    assert refused["errors"].keys() == {"name", "phone", "timing", "date", "seat"}
+    assert all(
+        isinstance(message, str) for messages in refused["errors"].values() for message in messages
+    )
+
+
+def test_a_repeated_field_counts_once(client: FlaskClient) -> None:
+    ticket = book(client)
+    body = f'{{"ticket_id": "nope", "ticket_id": "{ticket["ticket_id"]}"}}'
+    assert post(client, "/viewuser", body.encode()).json == view(client, ticket).json

@@ -1,0 +1,341 @@
+"""The six routes of the ticket window, as customers and staff use them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.conftest import Clock
+
+ASHA = {"name": "Asha Rao", "phone": "98765 43210"}
+RAVI = {"name": "Ravi Iyer", "phone": "+91 91234 56780"}
+
+
+def book(client: FlaskClient, *, status: int = 201, key: str | None = None, **fields: Any) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = client.post(
+        "/booktickets", json={**ASHA, "timing": "18:00", **fields}, headers=headers
+    )
+    assert answer.status_code == status, answer.text
+    return answer.json
+
+
+def update(client: FlaskClient, ticket: Any, timing: str, **fields: Any) -> TestResponse:
+    body = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"], "timing_alter": timing}
+    return client.post("/update", json={**body, **fields})
+
+
+def view(client: FlaskClient, ticket: Any) -> TestResponse:
+    return client.post("/viewuser", json={"ticket_id": ticket["ticket_id"]})
+
+
+def delete(client: FlaskClient, ticket: Any, phone: str = ASHA["phone"]) -> TestResponse:
+    return client.post("/delete", json={"ticket_id": ticket["ticket_id"], "phone": phone})
+
+
+def fill(client: FlaskClient, tickets: int = 20, **fields: Any) -> list[Any]:
+    return [book(client, **fields) for _ in range(tickets)]
+
+
+def assert_refused(answer: TestResponse, status: int, code: str) -> Any:
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["status"] == status
+    assert answer.json.keys() >= {"type", "title", "detail"}
+    return answer.json
+
+
+class TestBook:
+    def test_the_ticket(self, client: FlaskClient) -> None:
+        answer = client.post("/booktickets", json={**ASHA, "timing": "18:00"})
+        assert answer.status_code == 201
+        ticket = answer.json
+        assert re.fullmatch(r"[A-Za-z0-9_-]{22}", ticket["ticket_id"])
+        assert 1 <= ticket["seat"] <= 20
+        assert answer.headers["Location"] == f"/tickets/{ticket['ticket_id']}"
+        assert "Idempotency-Replayed" not in answer.headers
+        assert ticket == {
+            "ticket_id": ticket["ticket_id"],
+            "name": "Asha Rao",
+            "phone": "98765 43210",
+            "timing": "18:00",
+            "date": "2046-11-22",
+            "showing_at": "2046-11-22T18:00:00+05:30",
+            "seat": ticket["seat"],
+            "expired": False,
+            "expires_at": "2046-11-23T02:00:00+05:30",
+            "booked_at": "2046-11-22T14:03:11+05:30",
+        }
+
+    def test_a_timing_that_has_passed_means_tomorrow(self, client: FlaskClient) -> None:
+        assert book(client, timing="14:00")["date"] == "2046-11-23"
+
+    def test_a_timing_is_todays_until_its_minute_has_passed(
+        self, client: FlaskClient, clock: Clock
+    ) -> None:
+        clock.advance(hours=-4, minutes=-3)  # 10:00:11.5
+        assert book(client, timing="10:00")["date"] == "2046-11-22"
+        clock.advance(seconds=48)
+        assert book(client, timing="10:00")["date"] == "2046-11-22"
+        clock.advance(seconds=0.5)
+        assert book(client, timing="10:00")["date"] == "2046-11-23"
+
+    def test_a_day_can_be_picked(self, client: FlaskClient) -> None:
+        assert book(client, date="2046-11-22")["date"] == "2046-11-22"
+        assert book(client, date="2046-12-22")["showing_at"] == "2046-12-22T18:00:00+05:30"
+
+    def test_name_and_phone_are_trimmed(self, client: FlaskClient) -> None:
+        ticket = book(client, name="  Asha Rao ", phone=" 98765 43210 ")
+        assert (ticket["name"], ticket["phone"]) == ("Asha Rao", "98765 43210")
+
+    @pytest.mark.parametrize(
+        "name", ["A", "x" * 100, "  " + "x" * 100, "अनीता राव", "क्‍ष", "José O'Brien-Łukasz", "李雷"]
+    )
+    def test_names_of_all_kinds(self, client: FlaskClient, name: str) -> None:
+        assert book(client, name=name)["name"] == name.strip()
+
+    def test_twenty_seats_and_no_more(self, client: FlaskClient) -> None:
+        tickets = fill(client)
+        assert sorted(ticket["seat"] for ticket in tickets) == list(range(1, 21))
+        assert len({ticket["ticket_id"] for ticket in tickets}) == 20
+        answer = client.post("/booktickets", json={**ASHA, "timing": "18:00"})
+        assert_refused(answer, 409, "sold_out")
+        assert book(client, timing="19:00")
+        assert book(client, date="2046-11-23")
+
+    def test_yesterdays_tickets_take_no_seats_of_todays(
+        self, client: FlaskClient, clock: Clock
+    ) -> None:
+        fill(client)
+        clock.advance(days=1)
+        assert book(client)["date"] == "2046-11-23"
+
+
+class TestIdempotencyKey:
+    def test_the_same_request_answers_the_same_ticket(self, client: FlaskClient) -> None:
+        first = book(client, key="key-12345")
+        body = {**ASHA, "timing": "18:00"}
+        again = client.post("/booktickets", json=body, headers={"Idempotency-Key": "key-12345"})
+        assert again.status_code == 201
+        assert again.json == first
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.headers["Location"] == f"/tickets/{first['ticket_id']}"
+        assert_booked(client, tickets=1)
+
+    def test_another_request_is_refused(self, client: FlaskClient) -> None:
+        book(client, key="key-12345")
+        for change in ({"name": "Ravi"}, {"timing": "19:00"}, {"date": "2046-11-22"}):
+            assert book(client, key="key-12345", status=422, **change)["code"] == (
+                "idempotency_key_reused"
+            )
+        assert_booked(client, tickets=1)
+
+    def test_it_answers_though_the_house_is_full_by_now(self, client: FlaskClient) -> None:
+        first = book(client, key="key-12345")
+        fill(client, 19)
+        assert book(client, status=409)["code"] == "sold_out"
+        assert book(client, key="key-12345") == first
+        assert book(client, key="key-12345", status=422, name="Ravi")["status"] == 422
+        assert book(client, key="key-67890", status=409)["code"] == "sold_out"
+
+    def test_it_answers_though_the_showing_has_started(
+        self, client: FlaskClient, clock: Clock
+    ) -> None:
+        first = book(client, key="key-12345", date="2046-11-22")
+        undated = book(client, key="key-67890")
+        clock.advance(hours=5)
+        assert book(client, key="key-12345", date="2046-11-22") == first
+        assert book(client, key="key-67890") == undated
+
+    def test_it_lives_as_long_as_its_ticket(self, client: FlaskClient) -> None:
+        first = book(client, key="key-12345")
+        delete(client, first)
+        assert book(client, key="key-12345")["ticket_id"] != first["ticket_id"]
+
+    @pytest.mark.parametrize("key", ["short", "x" * 256, "käse-12345"])
+    def test_a_key_that_is_none(self, client: FlaskClient, key: str) -> None:
+        assert book(client, key=key, status=400)["errors"].keys() == {"Idempotency-Key"}
+
+    @pytest.mark.parametrize("key", ["x" * 8, "x" * 255, "a key with ~!@#$%^&*() in it"])
+    def test_a_key_that_is_one(self, client: FlaskClient, key: str) -> None:
+        assert book(client, key=key) == book(client, key=key)
+
+
+class TestUpdate:
+    def test_a_ticket_moves(self, client: FlaskClient) -> None:
+        ticket = book(client)
+        answer = update(client, ticket, "21:00")
+        assert answer.status_code == 200
+        assert answer.json == {
+            **ticket,
+            "timing": "21:00",
+            "showing_at": "2046-11-22T21:00:00+05:30",
+            "expires_at": "2046-11-23T05:00:00+05:30",
+            "seat": answer.json["seat"],
+        }
+        assert view(client, ticket).json == answer.json
+        assert slot(client, "18:00")["booked"] == 0
+        assert slot(client, "21:00")["booked"] == 1
+
+    def test_it_keeps_its_date(self, client: FlaskClient) -> None:
+        ticket = book(client, date="2046-11-25")
+        assert update(client, ticket, "09:00").json["date"] == "2046-11-25"
+
+    def test_unless_that_showing_is_over(self, client: FlaskClient) -> None:
+        ticket = book(client)
+        assert update(client, ticket, "09:00").json["date"] == "2046-11-23"
+
+    def test_or_another_date_is_given(self, client: FlaskClient) -> None:
+        ticket = book(client)
+        assert update(client, ticket, "18:00", date="2046-11-30").json["date"] == "2046-11-30"
+
+    def test_to_its_own_showing_nothing_changes_even_when_full(self, client: FlaskClient) -> None:
+        ticket = fill(client)[7]
+        assert update(client, ticket, "18:00").json == ticket
+        assert update(client, ticket, "18:00", date="2046-11-22").json == ticket
+
+    def test_a_refused_move_leaves_it_as_it_was(self, client: FlaskClient) -> None:
+        fill(client, timing="21:00")
+        ticket = book(client)
+        assert_refused(update(client, ticket, "21:00"), 409, "sold_out")
+        assert view(client, ticket).json == ticket
+
+    def test_any_spelling_of_the_phone_will_do(self, client: FlaskClient) -> None:
+        assert update(client, book(client), "21:00", phone="+919876543210").status_code == 200
+
+    def test_another_phone_will_not(self, client: FlaskClient) -> None:
+        ticket = book(client)
+        assert_refused(update(client, ticket, "21:00", phone=RAVI["phone"]), 403, "phone_mismatch")
+        assert view(client, ticket).json == ticket
+
+    def test_an_unknown_ticket(self, client: FlaskClient) -> None:
+        assert_refused(update(client, {"ticket_id": "nope"}, "21:00"), 404, "ticket_not_found")
+
+    def test_a_ticket_whose_showing_has_started(self, client: FlaskClient, clock: Clock) -> None:
+        ticket = book(client)
+        clock.advance(hours=4)  # 18:03:11
+        assert_refused(update(client, ticket, "21:00"), 409, "showing_started")
+
+    def test_an_expired_ticket(self, client: FlaskClient, clock: Clock) -> None:
+        ticket = book(client)
+        clock.now = clock.now.replace(hour=20, minute=30, second=0, microsecond=0)  # 02:00 there
+        assert_refused(update(client, ticket, "21:00"), 409, "ticket_expired")
+
+    def test_a_timing_that_cannot_be_booked(self, client: FlaskClient) -> None:
+        ticket = book(client)
+        for timing, fields, bad in (
+            ("18:30", {}, {"timing_alter"}),
+            ("14:00", {"date": "2046-11-22"}, {"timing_alter"}),
+            ("18:00", {"date": "2046-11-21"}, {"date"}),
+            ("18:00", {"date": "2046-12-23"}, {"date"}),
+            ("18:30", {"date": "2046-12-23"}, {"timing_alter", "date"}),
+            ("18:30", {"date": "2046-12-23", "phone": "1"}, {"timing_alter", "date", "phone"}),
+        ):
+            refused = assert_refused(
+                update(client, ticket, timing, **fields), 400, "invalid_request"
+            )
+            assert refused["errors"].keys() == bad
+        assert view(client, ticket).json == ticket
+
+
+class TestDelete:
+    def test_the_seat_is_free_at_once(self, client: FlaskClient) -> None:
+        ticket = fill(client)[3]
+        answer = delete(client, ticket)
+        assert answer.status_code == 200
+        assert answer.json == {"ticket_id": ticket["ticket_id"], "deleted": True}
+        assert book(client)["seat"] == ticket["seat"]
+        assert_refused(view(client, ticket), 404, "ticket_not_found")
+        assert_refused(delete(client, ticket), 404, "ticket_not_found")
+
+    def test_only_with_its_phone(self, client: FlaskClient) -> None:
+        ticket = book(client)
+        assert_refused(delete(client, ticket, RAVI["phone"]), 403, "phone_mismatch")
+        assert view(client, ticket).json == ticket
+
+    def test_an_expired_one_too(self, client: FlaskClient, clock: Clock) -> None:
+        ticket = book(client)
+        clock.advance(days=2)
+        assert delete(client, ticket).status_code == 200
+
+
+class TestView:
+    def test_a_ticket_expires_eight_hours_after_its_showing(
+        self, client: FlaskClient, clock: Clock
+    ) -> None:
+        ticket = book(client)
+        clock.now = clock.now.replace(hour=20, minute=29, second=59, microsecond=999_999)
+        assert view(client, ticket).json["expired"] is False
+        clock.advance(microseconds=1)
+        assert view(client, ticket).json == {**ticket, "expired": True}
+        assert client.post("/viewontime", json={"timing": "18:00"}).json[0]["expired"] is True
+
+    def test_all_tickets_of_a_timing(self, client: FlaskClient) -> None:
+        later = fill(client, 3, date="2046-11-24")
+        today = fill(client, 4)
+        fill(client, 2, timing="21:00")
+        answer = client.post("/viewontime", json={"timing": "18:00"})
+        assert answer.status_code == 200
+
+        def by_seat(tickets: list[Any]) -> list[Any]:
+            return sorted(tickets, key=lambda ticket: ticket["seat"])
+
+        assert answer.json == by_seat(today) + by_seat(later)
+        dated = client.post("/viewontime", json={"timing": "18:00", "date": "2046-11-24"})
+        assert dated.json == by_seat(later)
+
+    @pytest.mark.parametrize(
+        "question",
+        [{"timing": "03:33"}, {"timing": "18:00", "date": "0001-01-01"}, {"timing": "19:00"}],
+    )
+    def test_a_timing_without_tickets(self, client: FlaskClient, question: Any) -> None:
+        book(client)
+        answer = client.post("/viewontime", json=question)
+        assert (answer.status_code, answer.json) == (200, [])
+
+    def test_an_unknown_ticket(self, client: FlaskClient) -> None:
+        assert_refused(view(client, {"ticket_id": "A" * 22}), 404, "ticket_not_found")
+
+
+class TestSlots:
+    def test_the_next_showing_of_each_timing(self, client: FlaskClient) -> None:
+        fill(client, 2)
+        book(client, timing="09:00")
+        answer = client.get("/")
+        assert answer.status_code == 200
+        assert [entry["timing"] for entry in answer.json] == [f"{h:02}:00" for h in range(9, 22)]
+        assert slot(client, "18:00") == {
+            "timing": "18:00",
+            "date": "2046-11-22",
+            "showing_at": "2046-11-22T18:00:00+05:30",
+            "capacity": 20,
+            "booked": 2,
+            "available": 18,
+        }
+        assert slot(client, "09:00")["date"] == "2046-11-23"
+        assert slot(client, "09:00")["booked"] == 1
+
+    def test_of_a_day(self, client: FlaskClient) -> None:
+        book(client, date="2046-11-23")
+        answer = client.get("/?date=2046-11-23")
+        assert {entry["date"] for entry in answer.json} == {"2046-11-23"}
+        assert sum(entry["booked"] for entry in answer.json) == 1
+
+    @pytest.mark.parametrize(
+        "query", ["date=2046-11-21", "date=2046-12-23", "date=tomorrow", "date=", "day=2046-11-23"]
+    )
+    def test_of_a_day_that_is_none(self, client: FlaskClient, query: str) -> None:
+        refused = assert_refused(client.get(f"/?{query}"), 400, "invalid_request")
+        assert refused["errors"].keys() == {query.partition("=")[0]}
+
+
+def slot(client: FlaskClient, timing: str) -> Any:
+    return next(entry for entry in client.get("/").json or [] if entry["timing"] == timing)
+
+
+def assert_booked(client: FlaskClient, tickets: int) -> None:
+    assert sum(entry["booked"] for entry in client.get("/").json or []) == tickets

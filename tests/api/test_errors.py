@@ -1,0 +1,135 @@
+"""Whatever goes wrong is answered as problem+json, and tells nothing that it should not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo import errors as pymongo_errors
+
+from app.booking.store import TicketStore
+from app.errors import BoxOfficeError
+from app.http import STATUS_OF
+from tests.api.test_booking import assert_refused
+
+OUTAGES = [
+    pymongo_errors.AutoReconnect("secret"),
+    pymongo_errors.ServerSelectionTimeoutError("secret"),
+    pymongo_errors.NotPrimaryError("secret"),
+    pymongo_errors.NetworkTimeout("secret"),
+    pymongo_errors.WaitQueueTimeoutError("secret"),
+    pymongo_errors.ExecutionTimeout("secret", 50),
+    pymongo_errors.WTimeoutError("secret", 64),
+    pymongo_errors.OperationFailure("secret", 91),
+    pymongo_errors.OperationFailure("secret", 11600),
+]
+BUGS = [
+    ValueError("secret"),
+    KeyError("secret"),
+    RecursionError("secret"),
+    pymongo_errors.OperationFailure("secret", 13),
+    pymongo_errors.DuplicateKeyError("secret", 11000),
+]
+REQUESTS: list[Callable[[FlaskClient], Any]] = [
+    lambda client: client.get("/"),
+    lambda client: client.post("/viewuser", json={"ticket_id": "A" * 22}),
+    lambda client: client.post("/viewontime", json={"timing": "18:00"}),
+    lambda client: client.post("/delete", json={"ticket_id": "A" * 22, "phone": "98765 43210"}),
+    lambda client: client.post(
+        "/booktickets", json={"name": "Asha", "phone": "98765 43210", "timing": "18:00"}
+    ),
+    lambda client: client.post(
+        "/update", json={"ticket_id": "A" * 22, "phone": "98765 43210", "timing_alter": "18:00"}
+    ),
+]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    def fail_with(error: Exception) -> None:
+        def fail(*args: object, **kwargs: object) -> None:
+            raise error
+
+        for method in ("add", "move", "delete", "get", "list_timing", "occupancy", "find_by_key"):
+            monkeypatch.setattr(TicketStore, method, fail)
+
+    return fail_with
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
+def test_mongodb_is_away(
+    client: FlaskClient, failing: Callable[[Exception], None], request_: Any, outage: Exception
+) -> None:
+    failing(outage)
+    answer = request_(client)
+    refused = assert_refused(answer, 503, "database_unavailable")
+    assert refused["retryable"] is True
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda error: type(error).__name__)
+def test_a_bug_is_logged_and_not_shown(
+    client: FlaskClient,
+    failing: Callable[[Exception], None],
+    caplog: pytest.LogCaptureFixture,
+    request_: Any,
+    bug: Exception,
+) -> None:
+    failing(bug)
+    answer = request_(client)
+    assert_refused(answer, 500, "internal_error")
+    assert "secret" not in answer.text
+    assert "secret" not in caplog.text
+    assert type(bug).__name__ in caplog.text
+    assert answer.headers["X-Request-Id"] in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/booktickets/", "/tickets//x", "/update/x", "/%ff", "/static/x"]
+)
+def test_an_unknown_address(client: FlaskClient, path: str) -> None:
+    as_it_is = {"PATH_INFO": path}  # the test client would read // as the start of a host name
+    assert_refused(client.get("/", environ_overrides=as_it_is), 404, "not_found")
+    posted = client.post("/", data=b"x" * 50_000, environ_overrides=as_it_is)
+    assert_refused(posted, 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/booktickets", "/update", "/delete", "/viewontime", "/viewuser"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
+def test_a_wrong_method(client: FlaskClient, path: str, method: str) -> None:
+    answer = client.open(path, method=method)
+    assert_refused(answer, 405, "method_not_allowed")
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_a_question_for_the_methods_is_no_html(client: FlaskClient) -> None:
+    answer = client.options("/booktickets")
+    assert "POST" in answer.headers["Allow"]
+    assert answer.content_type == "application/json"
+
+
+def test_head_is_get_without_a_body(client: FlaskClient) -> None:
+    answer = client.head("/")
+    assert (answer.status_code, answer.data) == (200, b"")
+
+
+@pytest.mark.parametrize("given", ["abc-123_x.y", "x" * 64])
+def test_a_sane_request_id_is_taken_over(client: FlaskClient, given: str) -> None:
+    answer = client.get("/nope", headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "ä"])
+def test_any_other_is_replaced(client: FlaskClient, given: str) -> None:
+    made = client.get("/", headers={"X-Request-Id": given}).headers["X-Request-Id"]
+    assert made
+    assert made != given
+
+
+def test_every_refusal_has_a_status() -> None:
+    assert set(STATUS_OF) == set(BoxOfficeError.__subclasses__())

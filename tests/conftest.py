@@ -1,0 +1,97 @@
+"""What tests share: a clock that stands still, a database of each kind, an app, its client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import mongomock
+import pytest
+from flask.testing import FlaskClient
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from app import create_app
+from app.config import Settings
+from app.database import open_client
+from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
+
+KOLKATA = ZoneInfo("Asia/Kolkata")
+# 14:03:11.5 in the theatre. In the future, as mongomock removes what expired by its own clock.
+NOW = datetime(2046, 11, 22, 8, 33, 11, 500_000, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **units: float) -> None:
+        self.now += timedelta(**units)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=2, help="rounds of each race")
+    parser.addoption("--churn-seconds", type=int, default=5, help="length of the random traffic")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongoDB]:
+    """A real MongoDB of the tests' own, whose TTL monitor looks every second."""
+    folder = tmp_path_factory.mktemp("mongod")
+    options = ["--setParameter", "ttlMonitorSleepSecs=1", "--setParameter", "enableTestCommands=1"]
+    try:
+        running = EmbeddedMongoDB(folder, options).__enter__()
+    except EmbeddedMongoDBError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield running
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def mongod_client(mongod: EmbeddedMongoDB) -> Iterator[MongoClient[Any]]:
+    with open_client(mongod.uri) as client:
+        yield client
+
+
+@pytest.fixture
+def mongod_database(mongod_client: MongoClient[Any]) -> Iterator[Database[Any]]:
+    database = mongod_client["tests"]
+    yield database
+    for name in database.list_collection_names():
+        database.drop_collection(name)
+
+
+@pytest.fixture(params=["mongomock", "mongod"])
+def database(request: pytest.FixtureRequest) -> Database[Any]:
+    """An empty database, of each kind in turn."""
+    if request.param == "mongod":
+        found: Database[Any] = request.getfixturevalue("mongod_database")
+        return found
+    mock: Database[Any] = mongomock.MongoClient()["tests"]
+    return mock
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(theatre_timezone=KOLKATA, data_dir=Path("never-used"))
+
+
+@pytest.fixture
+def client(database: Database[Any], settings: Settings, clock: Clock) -> FlaskClient:
+    return create_app(database, settings=settings, clock=clock).test_client()

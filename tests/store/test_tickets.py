@@ -1,0 +1,198 @@
+"""The ticket store's contract, on mongomock and on a real MongoDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from app.booking.store import Occupancy, StoredTicket, TicketStore
+from app.errors import SoldOut
+from app.idempotency import IdempotentRequest
+from app.showings import Showing
+
+CAPACITY = 3
+EIGHT_HOURS = timedelta(hours=8)
+EVENING = Showing("18:00", date(2030, 1, 1), datetime(2030, 1, 1, 12, 30, tzinfo=UTC))
+NIGHT = Showing("21:00", date(2030, 1, 1), datetime(2030, 1, 1, 15, 30, tzinfo=UTC))
+NEXT_EVENING = Showing("18:00", date(2030, 1, 2), datetime(2030, 1, 2, 12, 30, tzinfo=UTC))
+
+Add = Callable[..., StoredTicket]
+
+
+@pytest.fixture
+def store(database: Database[Any]) -> TicketStore:
+    return TicketStore(database, CAPACITY, EIGHT_HOURS)
+
+
+@pytest.fixture
+def add(store: TicketStore) -> Add:
+    numbers = count(1)
+
+    def add(showing: Showing = EVENING, request: IdempotentRequest | None = None) -> StoredTicket:
+        return store.add(
+            ticket_id=f"ticket-{next(numbers)}",
+            name="Asha",
+            phone="98765 43210",
+            phone_e164="+919876543210",
+            showing=showing,
+            booked_at=datetime(2029, 12, 31, 9, 0, tzinfo=UTC),
+            request=request,
+        )
+
+    return add
+
+
+def test_a_ticket_comes_back_as_it_was_stored(store: TicketStore, add: Add) -> None:
+    stored = add()
+    assert store.get(stored.ticket_id) == stored
+    assert stored.showing.at == EVENING.at
+    assert stored.booked_at == datetime(2029, 12, 31, 9, 0, tzinfo=UTC)
+    assert store.get("another") is None
+
+
+def test_a_showing_takes_its_capacity_and_no_more(store: TicketStore, add: Add) -> None:
+    assert sorted(add().seat for _ in range(CAPACITY)) == [1, 2, 3]
+    for _ in range(2):
+        with pytest.raises(SoldOut):
+            add()
+    assert add(NIGHT)
+    assert add(NEXT_EVENING)
+    assert store.occupancy([EVENING, NIGHT]) == {EVENING: Occupancy(3, 0), NIGHT: Occupancy(1, 2)}
+
+
+def test_the_database_itself_refuses_a_second_ticket_on_a_seat(
+    database: Database[Any], add: Add
+) -> None:
+    add()
+    ticket = database["tickets"].find_one()
+    assert ticket
+    with pytest.raises(DuplicateKeyError):
+        database["tickets"].insert_one({**ticket, "_id": "another"})
+
+
+def test_a_deleted_tickets_seat_is_free_at_once(store: TicketStore, add: Add) -> None:
+    full = [add() for _ in range(CAPACITY)]
+    with pytest.raises(SoldOut):
+        add()
+    assert store.delete(full[1].ticket_id, full[1].phone_e164)
+    assert add().seat == full[1].seat
+
+
+def test_only_the_owner_deletes(store: TicketStore, add: Add) -> None:
+    stored = add()
+    assert not store.delete(stored.ticket_id, "+911111111111")
+    assert not store.delete("another", stored.phone_e164)
+    assert store.get(stored.ticket_id) == stored
+
+
+def test_a_move_takes_a_seat_there_and_frees_the_one_here(store: TicketStore, add: Add) -> None:
+    stored = add()
+    moved = store.move(stored, NIGHT)
+    assert moved
+    assert moved.showing == NIGHT
+    assert moved.showing.at == NIGHT.at
+    assert store.get(stored.ticket_id) == moved
+    assert store.occupancy([EVENING])[EVENING] == Occupancy(0, 3)
+
+
+def test_a_refused_move_changes_nothing(store: TicketStore, add: Add) -> None:
+    stored = add()
+    for _ in range(CAPACITY):
+        add(NIGHT)
+    with pytest.raises(SoldOut):
+        store.move(stored, NIGHT)
+    assert store.get(stored.ticket_id) == stored
+
+
+def test_a_move_of_what_has_moved_or_gone_does_nothing(store: TicketStore, add: Add) -> None:
+    stored = add()
+    moved = store.move(stored, NIGHT)
+    assert store.move(stored, NEXT_EVENING) is None
+    assert store.get(stored.ticket_id) == moved
+    store.delete(stored.ticket_id, stored.phone_e164)
+    assert store.move(stored, NIGHT) is None
+
+
+def test_a_key_books_once(store: TicketStore, add: Add) -> None:
+    request = IdempotentRequest("key-12345", "fingerprint")
+    stored = add(request=request)
+    assert add(request=request) == stored
+    assert add(NIGHT, request=request) == stored
+    assert store.find_by_key("key-12345") == stored
+    assert store.occupancy([EVENING, NIGHT]) == {EVENING: Occupancy(1, 2), NIGHT: Occupancy(0, 3)}
+
+
+def test_a_key_is_free_again_when_its_ticket_is_gone(store: TicketStore, add: Add) -> None:
+    request = IdempotentRequest("key-12345", "fingerprint")
+    stored = add(request=request)
+    store.delete(stored.ticket_id, stored.phone_e164)
+    assert store.find_by_key("key-12345") is None
+    assert add(request=request).ticket_id != stored.ticket_id
+
+
+def test_tickets_without_a_key_do_not_clash(add: Add) -> None:
+    assert add().ticket_id != add().ticket_id
+
+
+def test_a_timing_is_listed_by_date_then_seat(store: TicketStore, add: Add) -> None:
+    for showing in (NEXT_EVENING, EVENING, NIGHT, EVENING, NEXT_EVENING, EVENING):
+        add(showing)
+    listed = [(ticket.showing, ticket.seat) for ticket in store.list_timing("18:00")]
+    assert listed == sorted(listed, key=lambda ticket: (ticket[0].date, ticket[1]))
+    assert len(listed) == 5
+    assert len(store.list_timing("18:00", EVENING.date)) == 3
+    assert store.list_timing("10:00") == []
+
+
+def test_a_lowered_capacity_keeps_the_tickets_above_it(
+    database: Database[Any], store: TicketStore, add: Add
+) -> None:
+    for _ in range(CAPACITY):
+        add()
+    smaller = TicketStore(database, 2, EIGHT_HOURS)
+    assert smaller.occupancy([EVENING])[EVENING] == Occupancy(3, 0)
+    by_seat = {ticket.seat: ticket for ticket in store.list_timing("18:00")}
+    store.delete(by_seat[3].ticket_id, by_seat[3].phone_e164)
+    assert smaller.occupancy([EVENING])[EVENING] == Occupancy(2, 0)
+    store.delete(by_seat[1].ticket_id, by_seat[1].phone_e164)
+    assert smaller.occupancy([EVENING])[EVENING] == Occupancy(1, 1)
+
+
+def test_mongodb_removes_what_has_expired_and_nothing_else(
+    mongod_database: Database[Any],
+) -> None:
+    store = TicketStore(mongod_database, CAPACITY, timedelta(seconds=36))
+    now = datetime.now(UTC)
+    ages = {"long": timedelta(hours=1), "just": timedelta(seconds=37), "not": timedelta(seconds=0)}
+    for name, age in ages.items():
+        showing = Showing("18:00", (now - age).date(), now - age)
+        store.add(
+            ticket_id=name,
+            name=name,
+            phone="",
+            phone_e164="",
+            showing=showing,
+            booked_at=now,
+        )
+    deadline = time.monotonic() + 20  # the tests' mongod looks every second
+    while store.get("long") or store.get("just"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert store.get("not")
+
+
+def test_another_expiry_changes_the_index_in_place(mongod_database: Database[Any]) -> None:
+    def expiry() -> dict[str, Any]:
+        index: dict[str, Any] = mongod_database["tickets"].index_information()["showing_at_1"]
+        return index
+
+    for hours in (8, 8, 0.01, 24):
+        TicketStore(mongod_database, CAPACITY, timedelta(hours=hours)).prepare()
+        assert expiry()["expireAfterSeconds"] == hours * 3600

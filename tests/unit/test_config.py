@@ -1,0 +1,101 @@
+"""Settings: read when right, refused in one line when wrong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.config import SettingError, Settings
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environ({})
+    assert settings.mongodb_uri is None
+    assert (settings.host, settings.port) == ("127.0.0.1", 5000)
+    assert settings.show_times[0] == "09:00"
+    assert settings.show_times[-1] == "21:00"
+    assert len(settings.show_times) == 13
+    assert settings.slot_capacity == 20
+    assert settings.expiry_hours == timedelta(hours=8)
+    assert settings.advance_days == 30
+
+
+def test_every_setting_is_read() -> None:
+    settings = Settings.from_environ(
+        {
+            "MONGODB_URI": "mongodb://db1,db2/?replicaSet=rs0",
+            "MONGODB_DATABASE": "roxy",
+            "DATA_DIR": "/srv/box office",
+            "HOST": "::1",
+            "PORT": "8080",
+            "WORKERS": "3",
+            "THREADS": "2",
+            "SHOW_TIMES": "21:30, 09:15",
+            "SLOT_CAPACITY": "5",
+            "EXPIRY_HOURS": "0.01",
+            "ADVANCE_DAYS": "7",
+            "THEATRE_TIMEZONE": "Asia/Kathmandu",
+            "PHONE_REGION": "NP",
+            "LOG_LEVEL": "debug",
+            "UNRELATED": "x",
+        }
+    )
+    assert settings.mongodb_uri == "mongodb://db1,db2/?replicaSet=rs0"
+    assert settings.mongodb_database == "roxy"
+    assert settings.data_dir == Path("/srv/box office")
+    assert (settings.host, settings.port) == ("::1", 8080)
+    assert (settings.workers, settings.threads) == (3, 2)
+    assert settings.show_times == ("09:15", "21:30")
+    assert settings.slot_capacity == 5
+    assert settings.expiry_hours == timedelta(seconds=36)
+    assert settings.advance_days == 7
+    assert str(settings.theatre_timezone) == "Asia/Kathmandu"
+    assert settings.phone_region == "NP"
+    assert settings.log_level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGODB_URI", "localhost:27017"),
+        ("MONGODB_URI", ""),
+        ("MONGODB_DATABASE", "a.b"),
+        ("MONGODB_DATABASE", "x" * 64),
+        ("DATA_DIR", " "),
+        ("HOST", "not a host"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "५०००"),
+        ("PORT", "5000\n"),
+        ("WORKERS", "-1"),
+        ("THREADS", "1.5"),
+        ("SHOW_TIMES", ""),
+        ("SHOW_TIMES", "9:00"),
+        ("SHOW_TIMES", "09:00,09:00"),
+        ("SHOW_TIMES", "09:00,"),
+        ("SLOT_CAPACITY", "0"),
+        ("EXPIRY_HOURS", "0"),
+        ("EXPIRY_HOURS", "-8"),
+        ("EXPIRY_HOURS", "nan"),
+        ("EXPIRY_HOURS", "1e9"),
+        ("ADVANCE_DAYS", "soon"),
+        ("THEATRE_TIMEZONE", "Mars/Olympus"),
+        ("THEATRE_TIMEZONE", "../../etc/passwd"),
+        ("PHONE_REGION", "XX"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
+    with pytest.raises(SettingError) as refusal:
+        Settings.from_environ({name: value})
+    message = str(refusal.value)
+    assert message.startswith(f"{name}={value!r} cannot be used: set ")
+    assert "\n" not in message
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(SettingError) as refusal:
+        Settings.from_environ({"MONGODB_URI": "http://user:secret@db"})
+    assert "secret" not in str(refusal.value)
