@@ -30,7 +30,6 @@ def open_client(uri: str) -> MongoClient[Document]:
         w="majority",
         journal=True,
         timeoutMS=4000,
-        serverSelectionTimeoutMS=2000,
         connectTimeoutMS=2000,
         appname="box-office",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_the_same_request_repeats() -> None:
 
 
 @pytest.mark.parametrize("change", [{"name": "Ravi"}, {"date": None}, {"amount": 1}])
-def test_another_request_does_not(change: dict[str, object]) -> None:
+def test_another_request_does_not(change: dict[str, Any]) -> None:
     first, second = request(), request(**change)
     assert first
     assert second

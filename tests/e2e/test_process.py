@@ -1,0 +1,203 @@
+"""The life of `python root.py`: starts, stops, crashes, and what is left behind (nothing)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.embedded import EmbeddedMongoDB
+from tests.running import (
+    HOST,
+    ROOT,
+    Service,
+    free_port,
+    is_alive,
+    running_service,
+    start_process,
+    wait_until,
+)
+
+TOMORROW_NOON = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00"}
+
+
+def book(service: Service) -> Any:
+    answer = service.post("/booktickets", TOMORROW_NOON)
+    assert answer.status == 201
+    return answer.body
+
+
+def view(service: Service, ticket: Any) -> Any:
+    return service.post("/viewuser", {"ticket_id": ticket["ticket_id"]}).body
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of all processes below `pid`."""
+    below: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # threads come and go
+            for child in (task / "children").read_text().split():
+                below += [int(child), *children(int(child))]
+    return below
+
+
+def refusal(data_dir: Path, port: int, **environ: str) -> str:
+    """Return what `python root.py` says when it will not start."""
+    process = start_process(data_dir, port, environ)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in message
+    return message
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with running_service(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_is_clean_and_keeps_the_tickets(service: Service, with_signal: int) -> None:
+    ticket = book(service)
+    processes = children(service.process.pid)
+    assert service.mongod_pid in processes
+    assert service.stop(with_signal) == 0
+    assert not any(is_alive(pid) for pid in processes)
+    assert "Now exiting" in (service.data_dir / "mongod.log").read_text()
+    with running_service(service.data_dir, port=service.port) as again:
+        assert view(again, ticket) == ticket
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_stops_cleanly(tmp_path: Path) -> None:
+    with running_service(tmp_path) as service:
+        processes = children(service.process.pid)
+        for pid in [service.process.pid, *processes]:
+            if os.getsid(pid) == os.getsid(service.process.pid):
+                os.kill(pid, signal.SIGINT)
+        assert service.process.wait(30) == 0
+        assert not any(is_alive(pid) for pid in processes)
+
+
+def test_a_killed_service_leaves_no_orphans_and_the_next_takes_over(service: Service) -> None:
+    ticket = book(service)
+    processes = children(service.process.pid)
+    service.stop(signal.SIGKILL)
+    with running_service(service.data_dir, port=service.port) as again:
+        assert view(again, ticket) == ticket
+        wait_until(lambda: not any(is_alive(pid) for pid in processes))
+
+
+def test_a_mongod_left_behind_is_cleared_up(tmp_path: Path) -> None:
+    # As on a machine where children outlive a killed parent: one that nobody looks after.
+    leftover = EmbeddedMongoDB(tmp_path).__enter__()
+    leftover._stopping.set()
+    assert leftover._lock
+    leftover._lock.close()
+    with running_service(tmp_path) as service:
+        assert book(service)
+        assert service.mongod_pid != leftover.pid
+        wait_until(lambda: not is_alive(leftover.pid))
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
+        ticket = book(service)
+        before = children(service.process.pid)
+        worker = next(
+            pid for pid in before if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: len(children(service.process.pid)) == len(before))
+        wait_until(lambda: view(service, ticket) == ticket)
+
+
+def test_a_second_service_on_the_same_data_is_refused(service: Service) -> None:
+    message = refusal(service.data_dir, free_port())
+    assert "Another service is running on DATA_DIR=" in message
+    assert book(service)
+
+
+def test_a_second_service_on_the_same_port_is_refused(service: Service, tmp_path: Path) -> None:
+    message = refusal(tmp_path / "other", service.port)
+    assert f"PORT={service.port} on HOST=127.0.0.1 cannot be used" in message
+    assert book(service)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "http"), ("SHOW_TIMES", "9:00"), ("MONGODB_URI", "db:27017")]
+)
+def test_a_wrong_setting_stops_the_start_in_one_line(tmp_path: Path, name: str, value: str) -> None:
+    message = refusal(tmp_path, free_port(), **{name: value})
+    assert f"{name}='{value}' cannot be used: set " in message
+    assert message.count("\n") == 1
+
+
+def test_a_data_dir_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be used" in refusal(tmp_path / "file", free_port())
+    assert "too long for a Unix socket" in refusal(tmp_path / ("x" * 100), free_port())
+
+
+def test_what_mongod_says_of_a_failed_start_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "mongodb").mkdir()
+    (tmp_path / "mongodb" / "WiredTiger").write_text("broken")
+    (tmp_path / "mongodb" / "storage.bson").write_text("broken")
+    message = refusal(tmp_path, free_port())
+    assert "The embedded MongoDB does not start" in message
+    assert "it gives no reason" not in message
+
+
+def test_the_data_is_private(service: Service) -> None:
+    assert service.data_dir.stat().st_mode & 0o777 == 0o700
+    assert (service.data_dir / "mongodb.sock").stat().st_mode & 0o777 == 0o600
+    listening = Path("/proc/net/tcp").read_text()
+    assert f":{27017:04X} " not in listening
+
+
+def test_any_wsgi_server_can_serve_the_app(mongod: EmbeddedMongoDB) -> None:
+    port = free_port()
+    code = (
+        "from wsgiref.simple_server import make_server; from root import app; "
+        f"make_server('{HOST}', {port}, app).serve_forever()"
+    )
+    environ = {**os.environ, "MONGODB_URI": mongod.uri, "MONGODB_DATABASE": "any_server"}
+    server = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT.parent, env=environ)
+    try:
+        service = Service(port, server, Path())  # type: ignore[arg-type]
+        wait_until(lambda: service.connect().request("GET", "/").status == 200)
+        assert view(service, book(service))["seat"]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_without_mongodb_it_starts_and_says_503_until_mongodb_is_there(tmp_path: Path) -> None:
+    uri = f"mongodb://{HOST}:{free_port()}"
+    process = start_process(tmp_path, port := free_port(), {"MONGODB_URI": uri, "WORKERS": "1"})
+    try:
+        service = Service(port, process, tmp_path)
+        wait_until(lambda: service.connect().request("GET", "/").status == 503)
+        started = time.monotonic()
+        assert service.post("/booktickets", TOMORROW_NOON).code == "database_unavailable"
+        assert time.monotonic() - started < 30
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting(service: Service) -> None:
+    idle = [socket.create_connection((HOST, service.port)) for _ in range(50)]
+    for connection in idle:
+        connection.sendall(b"POST /booktickets HTTP/1.1\r\nHost: x\r\nContent-Le")
+    assert book(service)
+    for connection in idle:
+        connection.close()

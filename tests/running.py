@@ -1,0 +1,179 @@
+"""The service in processes of its own, as `python root.py` runs it, and many clients at once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.database import open_client
+
+ROOT = Path(__file__).parent.parent / "root.py"
+HOST = "127.0.0.1"
+LONGEST_START = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; status 0 when the connection broke before an answer."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str | None:
+        return self.body.get("code") if isinstance(self.body, dict) else None
+
+
+class Connection:
+    """A client's connection, kept open from request to request."""
+
+    def __init__(self, port: int, timeout: float = 30) -> None:
+        self._http = http.client.HTTPConnection(HOST, port, timeout=timeout)
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        data = None if body is None else json.dumps(body)
+        try:
+            self._http.request(method, path, data, headers or {})
+            response = self._http.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException):
+            self._http.close()
+            return Answer(0, None)
+        return Answer(response.status, json.loads(text) if text else None, dict(response.headers))
+
+    def post(self, path: str, body: Any, key: str | None = None) -> Answer:
+        return self.request("POST", path, body, {"Idempotency-Key": key} if key else None)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@dataclass
+class Service:
+    """A running service: its address, its main process and its data."""
+
+    port: int
+    process: subprocess.Popen[str]
+    data_dir: Path
+
+    @property
+    def mongodb_uri(self) -> str:
+        return f"mongodb://{str(self.data_dir / 'mongodb.sock').replace('/', '%2F')}"
+
+    @property
+    def mongod_pid(self) -> int:
+        return int((self.data_dir / "mongodb" / "mongod.lock").read_text())
+
+    @contextmanager
+    def tickets(self) -> Iterator[Any]:
+        """The collection of tickets, past the service."""
+        with open_client(self.mongodb_uri) as client:
+            yield client["boxoffice"]["tickets"]
+
+    def connect(self) -> Connection:
+        return Connection(self.port)
+
+    def post(self, path: str, body: Any, key: str | None = None) -> Answer:
+        connection = self.connect()
+        try:
+            return connection.post(path, body, key)
+        finally:
+            connection.close()
+
+    def all_at_once(
+        self,
+        requests: Iterable[Callable[[Connection], Answer]],
+        clients: int = 64,
+    ) -> list[Answer]:
+        """Make the requests from so many connections, which all start at the same moment."""
+        todo = iter(list(requests))
+        answers: list[Answer] = []
+        start = threading.Barrier(clients)
+
+        def client() -> None:
+            connection = self.connect()
+            start.wait()
+            # Taking the next of a list iterator is atomic.
+            for request in todo:
+                answers.append(request(connection))
+            connection.close()
+
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answers
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code of the main process."""
+        self.process.send_signal(with_signal)
+        return self.process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_process(
+    data_dir: Path, port: int, environ: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT)],
+        env={**inherited, "DATA_DIR": str(data_dir), "PORT": str(port), **(environ or {})},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running_service(
+    data_dir: Path, *, port: int | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """Run `python root.py` until it answers, and stop it in the end."""
+    port = port or free_port()
+    service = Service(port, start_process(data_dir, port, environ), data_dir)
+    # Its log is read and thrown away, lest it fill the pipe.
+    assert service.process.stderr
+    threading.Thread(target=service.process.stderr.read, daemon=True).start()
+    try:
+        wait_until(lambda: service.connect().request("GET", "/").status == 200)
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.stop()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = LONGEST_START) -> None:
+    """Return as soon as `condition` holds; fails when it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether the process runs (a zombie, which nobody has waited for yet, does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
