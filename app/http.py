@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import flask_smorest
 from flask import Flask, Request, Response, current_app, g, request
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 from marshmallow.experimental.context import Context
 from pymongo.errors import PyMongoError
 from webargs.core import Parser
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 PROBLEM_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 16 * 1024
 RETRY_AFTER_SECONDS = 2
+# Says that an answer is that of an earlier request with the same idempotency key.
+REPLAYED = {"Idempotency-Replayed": "true"}
 
 # What each refusal of the domain is in HTTP.
 STATUS_OF: dict[type[errors.BoxOfficeError], HTTPStatus] = {
@@ -62,6 +64,20 @@ class ProblemSchema(Schema):
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     seats_left = fields.Integer()
     retryable = fields.Boolean()
+
+
+def _check_key(key: str) -> None:
+    if not (8 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise ValidationError("Must be 8 to 255 printable ASCII characters.")
+
+
+class IdempotencyHeaders(Schema):
+    """The header with which a client may safely repeat a request that books or buys."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    key = fields.String(data_key="Idempotency-Key", load_default=None, validate=_check_key)
 
 
 def problem(status: int, code: str, detail: str, **facts: Any) -> Response:

@@ -1,4 +1,4 @@
-"""Requests that may be sent again: the `Idempotency-Key` header and what is stored of it."""
+"""Requests that may be sent again: what is stored of one, and how a repetition is recognised."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
-
 from app.errors import IdempotencyKeyReused
-
-KEY_LENGTH = (8, 255)
-REPLAYED = {"Idempotency-Replayed": "true"}
-
-
-def _check_key(key: str) -> None:
-    shortest, longest = KEY_LENGTH
-    if not (shortest <= len(key) <= longest and key.isascii() and key.isprintable()):
-        raise ValidationError(f"Must be {shortest} to {longest} printable ASCII characters.")
-
-
-class IdempotencyHeaders(Schema):
-    """The header with which a client may repeat a booking or purchase safely."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    key = fields.String(data_key="Idempotency-Key", load_default=None, validate=_check_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from app.booking.schemas import (
 )
 from app.booking.service import BookingService, Slot, Ticket
 from app.errors import InvalidRequest
-from app.http import Blueprint
-from app.idempotency import REPLAYED, IdempotencyHeaders
+from app.http import REPLAYED, Blueprint, IdempotencyHeaders
 
 blueprint = Blueprint("booking", __name__, description="The ticket window")
 

@@ -1,0 +1,41 @@
+"""The README tells of every setting, route and error code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import mongomock
+import pytest
+
+from app import create_app
+from app.config import Settings
+from app.errors import BoxOfficeError
+from app.http import REFUSED_BY_FLASK
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+CODES = [
+    *(error.code for error in BoxOfficeError.__subclasses__()),
+    *(code for code, _ in REFUSED_BY_FLASK.values()),
+    "internal_error",
+    "database_unavailable",
+]
+RULES = list(create_app(mongomock.MongoClient()["docs"]).url_map.iter_rules())
+
+
+@pytest.mark.parametrize("name", [field.name.upper() for field in fields(Settings)])
+def test_settings(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_error_codes(code: str) -> None:
+    assert f"`{code}`" in README
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_routes(rule: object) -> None:
+    path = re.sub(r"<(.*?)>", r"{\1}", str(rule))
+    for method in rule.methods - {"HEAD", "OPTIONS"}:  # type: ignore[attr-defined]
+        assert re.search(rf"`{method} {re.escape(path)}[`?]", README), f"{method} {path}"
