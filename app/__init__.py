@@ -11,11 +11,13 @@ from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from app import booking, http, operations
+from app import booking, http, multiplex, operations
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import Settings
 from app.database import is_outage, open_client
+from app.multiplex.service import MultiplexService
+from app.multiplex.store import MultiplexStore
 from app.showings import Calendar
 
 DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
@@ -49,8 +51,9 @@ def create_app(
 
     app = Flask(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
+    tickets, multiplex_store = _stores(database, settings)
     window = BookingService(
-        _ticket_store(database, settings),
+        tickets,
         calendar,
         settings.show_times,
         settings.slot_capacity,
@@ -58,6 +61,7 @@ def create_app(
         clock,
     )
     app.extensions["booking"] = window
+    app.extensions["multiplex"] = MultiplexService(multiplex_store, calendar, clock)
     app.extensions["schema_context"] = {
         "phone_region": settings.phone_region,
         "showing_faults": window.showing_faults,
@@ -65,13 +69,16 @@ def create_app(
 
     api = http.configure(app)
     operations.configure(app)
-    for blueprint in booking.blueprints:
+    for blueprint in (*booking.blueprints, *multiplex.blueprints):
         api.register_blueprint(blueprint)
     return app
 
 
-def _ticket_store(database: Database[Any], settings: Settings) -> TicketStore:
-    return TicketStore(database, settings.slot_capacity, settings.expiry_hours)
+def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, MultiplexStore]:
+    return (
+        TicketStore(database, settings.slot_capacity, settings.expiry_hours),
+        MultiplexStore(database, settings.expiry_hours),
+    )
 
 
 def _prepare_collections(uri: str, settings: Settings) -> None:
@@ -81,7 +88,8 @@ def _prepare_collections(uri: str, settings: Settings) -> None:
     """
     with open_client(uri) as client:
         try:
-            _ticket_store(client[settings.mongodb_database], settings).prepare()
+            for store in _stores(client[settings.mongodb_database], settings):
+                store.prepare()
         except PyMongoError as error:
             if not is_outage(error):
                 raise

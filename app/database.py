@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, cast
 
-from pymongo import MongoClient
+from pymongo import MongoClient, ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
 Document = dict[str, Any]
 
@@ -44,9 +45,35 @@ def is_outage(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.code in _PASSING_ERRORS
 
 
-def as_utc(instant: datetime) -> datetime:
-    """Return a stored instant as an aware one; clients that are not tz_aware leave the zone out."""
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+def find_settled(
+    collection: Collection[Document], wanted: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Return a document like `find_one`, once it is as safe from a failover as an own write."""
+    # A write that changes nothing waits for the acknowledgement of all that came before it.
+    return collection.find_one_and_update(wanted, {"$unset": {"never_set": True}})
+
+
+def upsert(
+    collection: Collection[Document],
+    wanted: Mapping[str, Any],
+    change: Mapping[str, Any],
+    projection: Mapping[str, Any] | None = None,
+) -> Document:
+    """Change the document that is wanted, or a new one, and return it as it is then.
+
+    Raises DuplicateKeyError when two at once make the same new one.
+    """
+    changed = collection.find_one_and_update(
+        wanted, change, projection, upsert=True, return_document=ReturnDocument.AFTER
+    )
+    return cast(Document, changed)  # an upsert always leaves one
+
+
+def clashes_in(error: DuplicateKeyError, field: str) -> bool | None:
+    """Tell whether it is the unique index on `field` that refused; None if that is not known."""
+    # mongomock gives no details.
+    details = error.details or {}
+    return field in details["keyPattern"] if "keyPattern" in details else None
 
 
 def create_expiry_index(collection: Collection[Document], field: str, after: timedelta) -> None:

@@ -55,6 +55,37 @@ class TicketNotFound(BoxOfficeError):
     detail = "There is no ticket with this id."
 
 
+class ScreenNotFound(BoxOfficeError):
+    """No screen has this number."""
+
+    code = "screen_not_found"
+    detail = "There is no screen with this number."
+
+
+class MovieNotFound(BoxOfficeError):
+    """No movie has this number."""
+
+    code = "movie_not_found"
+    detail = "There is no movie with this number."
+
+
+class NotOnSale(BoxOfficeError):
+    """The movie's tickets have not been put on sale."""
+
+    code = "not_on_sale"
+    detail = "Tickets for this movie are not on sale yet."
+
+
+class NotEnoughSeats(BoxOfficeError):
+    """The showing has fewer free seats than were asked for; `seats_left` says how many."""
+
+    code = "not_enough_seats"
+    detail = "This showing does not have that many free seats."
+
+    def __init__(self, seats_left: int) -> None:
+        super().__init__(seats_left=seats_left)
+
+
 class SoldOut(BoxOfficeError):
     """Every seat of the showing is taken."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
 from app.showings import parse_date, parse_timing
 
@@ -30,6 +30,18 @@ class Text(fields.String):
         if not any(category[0] in "LMNPS" for category in categories):
             raise self.make_error("blank")
         return text.strip()
+
+
+class WholeNumber(fields.Integer):
+    """A JSON integer from `lowest` to `highest`: no text, no fraction (1.0), no boolean."""
+
+    def __init__(self, lowest: int, highest: int, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(lowest, highest), **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class Timing(fields.String):

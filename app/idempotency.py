@@ -1,13 +1,29 @@
-"""Requests that may be sent again: what is stored of one, and how a repetition is recognised."""
+"""Requests that may be sent again: what is stored of one, and how a repetition is answered."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from app.errors import IdempotencyKeyReused
+from app.errors import BoxOfficeError, IdempotencyKeyReused
+
+
+class KeyTaken(Exception):
+    """A store raises this, having written nothing, when it has a request's key already."""
+
+
+class Stored(Protocol):
+    """What is stored for a request, with the request's fingerprint if it had a key."""
+
+    @property
+    def request_fingerprint(self) -> str | None:
+        """The fingerprint of the request that made it."""
+
+
+Result = TypeVar("Result", bound=Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +45,31 @@ class IdempotentRequest:
         """Return what is stored with the result of the request."""
         return asdict(self)
 
-    def check_repeats(self, stored_fingerprint: str | None) -> None:
-        """Raise IdempotencyKeyReused unless the stored request is this very one."""
-        if stored_fingerprint != self.fingerprint:
-            raise IdempotencyKeyReused
+
+def once(
+    request: IdempotentRequest | None,
+    act: Callable[[], Result],
+    find_by_key: Callable[[str], Result | None],
+) -> tuple[Result, bool]:
+    """Return what `act` stored, or else what was stored when `request` first succeeded.
+
+    The second value tells whether it was repeated. `act` raises KeyTaken or a BoxOfficeError; the
+    latter is raised only if the key is new, because a repeated request must not be refused for
+    what has happened since. Raises IdempotencyKeyReused if the key came with another request.
+    """
+    while True:
+        refusal = None
+        try:
+            return act(), False
+        except KeyTaken:
+            pass
+        except BoxOfficeError as error:
+            refusal = error
+        earlier = find_by_key(request.key) if request else None
+        if request and earlier:
+            if earlier.request_fingerprint != request.fingerprint:
+                raise IdempotencyKeyReused
+            return earlier, True
+        if refusal:
+            raise refusal
+        # What had the key was deleted just now, so it is free again.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
 
 # A showing is on sale until its minute has passed: at 18:00:30, 18:00 is still today's.
 BOARDING_TIME = timedelta(minutes=1)
@@ -32,6 +34,11 @@ def parse_date(text: str) -> date:
         raise ValueError(message) from None
 
 
+def as_utc(instant: datetime) -> datetime:
+    """Return a stored instant as an aware one; clients that are not tz_aware leave the zone out."""
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Showing:
     """A timing (`HH:MM`) on a date, both in the theatre's time zone; `at` is its instant in UTC.
@@ -42,6 +49,20 @@ class Showing:
     timing: str
     date: date
     at: datetime = field(compare=False)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Showing:
+        """Return the showing of a stored document."""
+        day = date.fromisoformat(document["date"])
+        return cls(document["timing"], day, as_utc(document["showing_at"]))
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the fields of a stored document that say which showing it is of."""
+        return {**self.identity(), "showing_at": self.at}
+
+    def identity(self) -> dict[str, str]:
+        """Return those of the fields that tell this showing from all others."""
+        return {"timing": self.timing, "date": self.date.isoformat()}
 
     def has_started(self, now: datetime) -> bool:
         """Tell whether the minute in which the showing starts has passed at `now`."""

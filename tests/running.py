@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,11 @@ class Answer:
     @property
     def code(self) -> str | None:
         return self.body.get("code") if isinstance(self.body, dict) else None
+
+
+def outcomes(answers: list[Answer]) -> Counter[tuple[int, str | None]]:
+    """Count the answers by status and code."""
+    return Counter((answer.status, answer.code) for answer in answers)
 
 
 class Connection:
@@ -80,10 +86,10 @@ class Service:
         return int((self.data_dir / "mongodb" / "mongod.lock").read_text())
 
     @contextmanager
-    def tickets(self) -> Iterator[Any]:
-        """The collection of tickets, past the service."""
+    def collection(self, name: str) -> Iterator[Any]:
+        """One of its collections, past the service."""
         with open_client(self.mongodb_uri) as client:
-            yield client["boxoffice"]["tickets"]
+            yield client["boxoffice"][name]
 
     def connect(self) -> Connection:
         return Connection(self.port)

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from app.booking.phones import Phone
 from app.booking.store import StoredTicket, TicketStore
 from app.errors import (
-    BoxOfficeError,
     InvalidRequest,
     PhoneMismatch,
     ShowingStarted,
@@ -17,7 +16,7 @@ from app.errors import (
     TicketExpired,
     TicketNotFound,
 )
-from app.idempotency import IdempotentRequest
+from app.idempotency import IdempotentRequest, once
 from app.identifiers import new_id
 from app.showings import Calendar, Showing
 
@@ -128,10 +127,10 @@ class BookingService:
         Raises InvalidRequest, SoldOut or IdempotencyKeyReused.
         """
         request = IdempotentRequest.of(key, name=name, phone=phone.given, timing=timing, date=day)
-        ticket_id = new_id()
-        try:
-            stored = self._store.add(
-                ticket_id=ticket_id,
+
+        def add() -> StoredTicket:
+            return self._store.add(
+                ticket_id=new_id(),
                 name=name,
                 phone=phone.given,
                 phone_e164=phone.e164,
@@ -139,15 +138,8 @@ class BookingService:
                 booked_at=self._clock().replace(microsecond=0),
                 request=request,
             )
-        except BoxOfficeError:
-            # A repeated request is not refused for what has happened since it first succeeded.
-            earlier = self._store.find_by_key(request.key) if request else None
-            if not earlier:
-                raise
-            stored = earlier
-        replayed = stored.ticket_id != ticket_id
-        if replayed and request:
-            request.check_repeats(stored.request_fingerprint)
+
+        stored, replayed = once(request, add, self._store.find_by_key)
         return Booking(self._shown(stored), replayed)
 
     def change_timing(

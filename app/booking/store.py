@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymongo import ASCENDING, ReturnDocument
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document, as_utc, create_expiry_index
+from app.database import Document, clashes_in, create_expiry_index, find_settled
 from app.errors import SoldOut
-from app.idempotency import IdempotentRequest
-from app.showings import Showing
+from app.idempotency import IdempotentRequest, KeyTaken
+from app.showings import Showing, as_utc
 
 Result = TypeVar("Result")
 
@@ -92,17 +92,14 @@ class TicketStore:
     ) -> StoredTicket:
         """Store a new ticket on a free seat of `showing` and return it.
 
-        When the key of `request` is stored already, nothing is written and the ticket that it
-        belongs to is returned instead, which has another `ticket_id`. Raises SoldOut when no seat
-        is free.
+        Raises SoldOut when no seat is free, and KeyTaken when the key of `request` is in use.
         """
         document: Document = {
             "_id": ticket_id,
             "name": name,
             "phone": phone,
             "phone_e164": phone_e164,
-            **_identity(showing),
-            "showing_at": showing.at,
+            **showing.as_document(),
             "booked_at": booked_at,
         }
         if request:
@@ -113,10 +110,11 @@ class TicketStore:
             try:
                 self._tickets.insert_one(document)
             except DuplicateKeyError as error:
-                # mongomock does not say which index refused, MongoDB does.
-                seat_taken = "seat" in (error.details or {}).get("keyPattern", {})
-                if request and not seat_taken and (earlier := self.find_by_key(request.key)):
-                    return earlier
+                key_taken = clashes_in(error, "request.key")
+                if key_taken is None and request:
+                    key_taken = self.find_by_key(request.key) is not None
+                if key_taken:
+                    raise KeyTaken from None
                 raise
             return _ticket(document)
 
@@ -128,12 +126,13 @@ class TicketStore:
         Returns None, having changed nothing, when the ticket has left the showing that `ticket`
         names or is deleted. Raises SoldOut when no seat is free.
         """
-        unmoved = {"_id": ticket.ticket_id, **_identity(ticket.showing)}
-        place = {**_identity(showing), "showing_at": showing.at}
+        unmoved = {"_id": ticket.ticket_id, **ticket.showing.identity()}
 
         def update(seat: int) -> StoredTicket | None:
             document = self._tickets.find_one_and_update(
-                unmoved, {"$set": {**place, "seat": seat}}, return_document=ReturnDocument.AFTER
+                unmoved,
+                {"$set": {**showing.as_document(), "seat": seat}},
+                return_document=ReturnDocument.AFTER,
             )
             return _ticket(document) if document else None
 
@@ -151,11 +150,7 @@ class TicketStore:
 
     def find_by_key(self, key: str) -> StoredTicket | None:
         """Return the ticket that was booked with this idempotency key, if there is one."""
-        # A write that changes nothing: it waits, as the first one did, until the ticket is safe on
-        # a majority, so a repeated request is never promised what a failover may still undo.
-        document = self._tickets.find_one_and_update(
-            {"request.key": key}, {"$set": {"request.key": key}}
-        )
+        document = find_settled(self._tickets, {"request.key": key})
         return _ticket(document) if document else None
 
     def list_timing(self, timing: str, day: date | None = None) -> list[StoredTicket]:
@@ -219,25 +214,17 @@ class TicketStore:
         raise SoldOut
 
     def _free_seats(self, showing: Showing) -> list[int]:
-        taken = self._tickets.find(_identity(showing), {"_id": 0, "seat": 1})
+        taken = self._tickets.find(showing.identity(), {"_id": 0, "seat": 1})
         return sorted(set(range(1, self._capacity + 1)) - {ticket["seat"] for ticket in taken})
 
 
-def _identity(showing: Showing) -> Document:
-    return {"timing": showing.timing, "date": showing.date.isoformat()}
-
-
-def _ticket(document: Document) -> StoredTicket:
+def _ticket(document: Mapping[str, Any]) -> StoredTicket:
     return StoredTicket(
         ticket_id=document["_id"],
         name=document["name"],
         phone=document["phone"],
         phone_e164=document["phone_e164"],
-        showing=Showing(
-            document["timing"],
-            date.fromisoformat(document["date"]),
-            as_utc(document["showing_at"]),
-        ),
+        showing=Showing.from_document(document),
         seat=document["seat"],
         booked_at=as_utc(document["booked_at"]),
         request_fingerprint=document.get("request", {}).get("fingerprint"),

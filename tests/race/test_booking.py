@@ -15,16 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.running import Answer, Connection, Service, running_service, wait_until
+from tests.running import Answer, Connection, Service, outcomes, wait_until
 
 CAPACITY = 20
 TIMINGS = [f"{hour:02}:00" for hour in range(9, 22)]
-WORKERS = {"WORKERS": "4", "LOG_LEVEL": "error"}
 SEAT_INDEX = "timing_1_date_1_seat_1"
 KEY_INDEX = "request.key_1"
 PHONE = "98765 43210"
@@ -32,28 +30,13 @@ PHONE = "98765 43210"
 Showing = tuple[str, str]
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("race"), environ=WORKERS) as running:
-        yield running
-
-
 @pytest.fixture
-def unguarded(tmp_path: Path) -> Iterator[Service]:
-    """A service whose database has lost the indexes that guard it."""
-    with running_service(tmp_path, environ=WORKERS) as running:
-        # Every worker makes sure of the indexes before its first request, so let all have one.
-        running.all_at_once([lambda connection: connection.request("GET", "/")] * 200)
-        with running.tickets() as tickets:
-            tickets.drop_index(SEAT_INDEX)
-            tickets.drop_index(KEY_INDEX)
-        yield running
-
-
-@pytest.fixture
-def rounds(request: pytest.FixtureRequest) -> int:
-    number: int = request.config.getoption("--rounds")
-    return number
+def unguarded(defenceless: Service) -> Service:
+    """A service whose database has lost the indexes that guard the tickets."""
+    with defenceless.collection("tickets") as tickets:
+        tickets.drop_index(SEAT_INDEX)
+        tickets.drop_index(KEY_INDEX)
+    return defenceless
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +76,6 @@ def stored(service: Service, showing: Showing) -> list[Any]:
     assert answer.status == 200
     tickets: list[Any] = answer.body
     return tickets
-
-
-def outcomes(answers: list[Answer]) -> Counter[tuple[int, str | None]]:
-    return Counter((answer.status, answer.code) for answer in answers)
 
 
 def rush(service: Service, showing: Showing) -> list[Answer]:

@@ -1,35 +1,75 @@
-"""A repeated request is known by its key and content."""
+"""A repeated request is known by its key and content, and answered as it was at first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pytest
 
-from app.errors import IdempotencyKeyReused
-from app.idempotency import IdempotentRequest
+from app.errors import IdempotencyKeyReused, SoldOut
+from app.idempotency import IdempotentRequest, KeyTaken, once
 
 
-def request(key: str | None = "key-12345", **fields: object) -> IdempotentRequest | None:
-    return IdempotentRequest.of(key, **{"name": "Asha", "date": date(2026, 11, 22), **fields})
+@dataclass
+class Thing:
+    request_fingerprint: str | None
 
 
-def test_no_key_is_no_idempotent_request() -> None:
-    assert request(key=None) is None
+def request(key: str = "key-12345", **fields: Any) -> IdempotentRequest:
+    made = IdempotentRequest.of(key, **{"name": "Asha", "date": date(2026, 11, 22), **fields})
+    assert made
+    return made
 
 
-def test_the_same_request_repeats() -> None:
-    first, second = request(), request()
-    assert first
-    assert second
-    second.check_repeats(first.fingerprint)
+def never(key: str) -> Thing | None:
+    pytest.fail("no key, nothing to look for")
 
 
+def never_seen(key: str) -> Thing | None:
+    return None
+
+
+def refuse() -> Thing:
+    raise SoldOut
+
+
+def clash() -> Thing:
+    raise KeyTaken
+
+
+def test_without_a_key_each_request_is_a_new_one() -> None:
+    assert IdempotentRequest.of(None, name="Asha") is None
+    new = Thing(None)
+    assert once(None, lambda: new, never) == (new, False)
+    with pytest.raises(SoldOut):
+        once(None, refuse, never)
+
+
+def test_a_new_key_acts() -> None:
+    new = Thing(request().fingerprint)
+    assert once(request(), lambda: new, never) == (new, False)
+    with pytest.raises(SoldOut):
+        once(request(), refuse, never_seen)
+
+
+@pytest.mark.parametrize("act", [refuse, clash])
+def test_a_repeated_request_is_answered_as_it_was(act: Any) -> None:
+    earlier = Thing(request().fingerprint)
+    assert once(request(), act, {"key-12345": earlier}.get) == (earlier, True)
+
+
+@pytest.mark.parametrize("act", [refuse, clash])
 @pytest.mark.parametrize("change", [{"name": "Ravi"}, {"date": None}, {"amount": 1}])
-def test_another_request_does_not(change: dict[str, Any]) -> None:
-    first, second = request(), request(**change)
-    assert first
-    assert second
+def test_another_request_with_its_key_is_refused(act: Any, change: dict[str, Any]) -> None:
+    earlier = Thing(request().fingerprint)
     with pytest.raises(IdempotencyKeyReused):
-        second.check_repeats(first.fingerprint)
+        once(request(**change), act, {"key-12345": earlier}.get)
+
+
+def test_a_key_that_was_freed_meanwhile_is_new() -> None:
+    new = Thing(request().fingerprint)
+    acts: Iterator[Callable[[], Thing]] = iter([clash, lambda: new])
+    assert once(request(), lambda: next(acts)(), never_seen) == (new, False)

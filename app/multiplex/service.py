@@ -1,0 +1,194 @@
+"""The multiplex: screens, movies that play daily, and the sale of their seats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from app.errors import (
+    InvalidRequest,
+    MovieNotFound,
+    NotOnSale,
+    ScreenNotFound,
+    ShowingStarted,
+    SoldOut,
+)
+from app.idempotency import IdempotentRequest, once
+from app.identifiers import new_id
+from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase
+from app.showings import Calendar, Showing
+
+
+@dataclass(frozen=True, slots=True)
+class Movie:
+    """A movie as it is shown, with its next showing; the instant is in the theatre's zone."""
+
+    movie: int
+    screen: int
+    title: str | None
+    showtime: str
+    on_sale: bool
+    date: date
+    showing_at: datetime
+    seats: int
+    purchased_seats: int
+    free_seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A screen and the movies that play on it."""
+
+    screen: int
+    seats: int
+    movies: list[Movie]
+
+
+@dataclass(frozen=True, slots=True)
+class SeatTicket:
+    """The ticket for one seat of a purchase."""
+
+    ticket_id: str
+    seat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """Tickets that were bought together; the instant is in the theatre's zone."""
+
+    purchase_id: str
+    movie: int
+    screen: int
+    date: date
+    showing_at: datetime
+    amount: int
+    tickets: list[SeatTicket]
+    replayed: bool
+
+
+class MultiplexService:
+    """Sets up screens and movies, and sells seats; `clock` returns the current instant."""
+
+    def __init__(
+        self,
+        store: MultiplexStore,
+        calendar: Calendar,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._calendar = calendar
+        self._clock = clock
+
+    def add_screen(self, seats: int) -> Screen:
+        """Set up a screen with so many seats."""
+        screen = self._store.add_screen(seats)
+        return Screen(screen.number, screen.seats, movies=[])
+
+    def screens(self) -> list[Screen]:
+        """Return all screens with their movies, in the order of their numbers."""
+        screens = {
+            screen.number: Screen(screen.number, screen.seats, movies=[])
+            for screen in self._store.screens()
+        }
+        for movie in self.movies():
+            if movie.screen in screens:  # and not set up since they were read
+                screens[movie.screen].movies.append(movie)
+        return list(screens.values())
+
+    def add_movie(
+        self, screen: int, showtime: str | None = None, title: str | None = None
+    ) -> Movie:
+        """Let a movie play daily, from now on if no showtime is given. Raises ScreenNotFound."""
+        found = self._store.screen(screen)
+        if not found:
+            raise ScreenNotFound
+        if showtime is None:
+            showtime = self._calendar.local(self._clock()).strftime("%H:%M")
+        return self._shown([self._store.add_movie(found, showtime, title)])[0]
+
+    def movies(self) -> list[Movie]:
+        """Return all movies, on sale and not, in the order of their numbers."""
+        return self._shown(self._store.movies())
+
+    def put_on_sale(self, movie: int) -> Movie:
+        """Put a movie on sale for good. Raises MovieNotFound, or SoldOut when no seat is left."""
+        found = self._store.put_on_sale(movie)
+        if not found:
+            raise MovieNotFound
+        shown = self._shown([found])[0]
+        if not shown.free_seats:
+            raise SoldOut
+        return shown
+
+    def buy(
+        self, movie: int, amount: int = 1, day: date | None = None, key: str | None = None
+    ) -> Purchase:
+        """Buy that many seats of the showing on `day`, or of the next one: all or none.
+
+        The same `key` with the same request buys once and answers alike. Raises MovieNotFound,
+        NotOnSale, InvalidRequest, ShowingStarted, NotEnoughSeats or IdempotencyKeyReused.
+        """
+        request = IdempotentRequest.of(key, movie=movie, amount=amount, date=day)
+
+        def sell() -> StoredPurchase:
+            found = self._store.movie(movie)
+            if not found:
+                raise MovieNotFound
+            if not found.on_sale:
+                raise NotOnSale
+            return self._store.sell(
+                found,
+                self._showing(found, day),
+                purchase_id=new_id(),
+                ticket_ids=tuple(new_id() for _ in range(amount)),
+                request=request,
+            )
+
+        purchase, replayed = once(request, sell, self._store.find_by_key)
+        return Purchase(
+            purchase_id=purchase.purchase_id,
+            movie=purchase.movie,
+            screen=purchase.screen,
+            date=purchase.showing.date,
+            showing_at=self._calendar.local(purchase.showing.at),
+            amount=len(purchase.ticket_ids),
+            tickets=[
+                SeatTicket(ticket_id, seat)
+                for seat, ticket_id in enumerate(purchase.ticket_ids, purchase.first_seat)
+            ],
+            replayed=replayed,
+        )
+
+    def _showing(self, movie: StoredMovie, day: date | None) -> Showing:
+        now = self._clock()
+        if day is None:
+            return self._calendar.next_showing(movie.showtime, now)
+        if fault := self._calendar.date_fault(day, now):
+            raise InvalidRequest({"date": [fault]})
+        showing = self._calendar.showing(movie.showtime, day)
+        if showing.has_started(now):
+            raise ShowingStarted
+        return showing
+
+    def _shown(self, movies: list[StoredMovie]) -> list[Movie]:
+        now = self._clock()
+        showings = {
+            movie.number: self._calendar.next_showing(movie.showtime, now) for movie in movies
+        }
+        sold = self._store.sold(showings)
+        return [
+            Movie(
+                movie=movie.number,
+                screen=movie.screen,
+                title=movie.title,
+                showtime=movie.showtime,
+                on_sale=movie.on_sale,
+                date=showings[movie.number].date,
+                showing_at=self._calendar.local(showings[movie.number].at),
+                seats=movie.seats,
+                purchased_seats=sold[movie.number],
+                free_seats=movie.seats - sold[movie.number],
+            )
+            for movie in movies
+        ]
