@@ -1,0 +1,105 @@
+"""How often a request asks MongoDB: a fixed, small number of times, however much is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+from app import create_app
+from app.config import Settings
+from app.embedded import EmbeddedMongoDB
+from tests.api.test_booking import ASHA, book, fill
+from tests.api.test_multiplex import add_movie, add_screen, buy, put_on_sale
+from tests.conftest import Clock
+
+
+class Commands(CommandListener):
+    """Remembers the names of the commands that a client sends."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    def failed(self, event: Any) -> None:
+        pass
+
+    def of(self, request: Callable[[], object]) -> list[str]:
+        """Return the commands that a request sends."""
+        self.names.clear()
+        request()
+        return list(self.names)
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture
+def watched(
+    mongod: EmbeddedMongoDB, commands: Commands, settings: Settings, clock: Clock
+) -> Iterator[FlaskClient]:
+    """A client of a service whose commands are listened to."""
+    with MongoClient[Any](mongod.uri, event_listeners=[commands]) as mongo:
+        client = create_app(mongo["round_trips"], settings=settings, clock=clock).test_client()
+        client.get("/")
+        client.get("/api/movies")  # so that the indexes are made
+        yield client
+        mongo.drop_database("round_trips")
+
+
+def test_a_booking_on_a_free_house_is_one_insert(watched: FlaskClient, commands: Commands) -> None:
+    assert commands.of(lambda: book(watched)) == ["insert"]
+    assert commands.of(lambda: book(watched, key="key-12345", timing="19:00")) == ["insert"]
+
+
+def test_a_booking_takes_three_round_trips_at_the_most(
+    watched: FlaskClient, commands: Commands
+) -> None:
+    keys = (f"key-12345-{number}" for number in range(20))
+    for _ in range(20):
+        sent = commands.of(lambda: book(watched, key=next(keys)))
+        assert sent in (["insert"], ["insert", "find", "insert"])
+
+
+def test_a_full_house_is_refused_with_one_read(watched: FlaskClient, commands: Commands) -> None:
+    fill(watched)
+    book(watched, status=409)
+    assert commands.of(lambda: book(watched, status=409)) == ["find"]
+
+
+def test_the_ticket_windows_other_routes(watched: FlaskClient, commands: Commands) -> None:
+    ticket = book(watched)
+    owner = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"]}
+
+    def sent_by(path: str, **body: str) -> list[str]:
+        return commands.of(lambda: watched.post(path, json=body))
+
+    assert commands.of(lambda: watched.get("/")) == ["aggregate"]
+    assert sent_by("/viewontime", timing="18:00") == ["find"]
+    assert sent_by("/viewuser", ticket_id=ticket["ticket_id"]) == ["find"]
+    assert sent_by("/update", timing_alter="21:00", **owner) == ["find", "findAndModify"]
+    assert sent_by("/delete", **owner) == ["delete"]
+
+
+def test_the_multiplex(watched: FlaskClient, commands: Commands) -> None:
+    for _ in range(5):
+        add_screen(watched)
+    for number in range(1, 31):
+        add_movie(watched, screen=1 + number % 5)
+        put_on_sale(watched, number)
+        buy(watched, movie=number)
+        screens = commands.of(lambda: watched.get("/api/screens"))
+        assert screens == ["find", "find", "find"]
+        assert commands.of(lambda: watched.get("/api/movies")) == ["find", "find"]
+    assert commands.of(lambda: buy(watched)) == ["find", "findAndModify"]
