@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+if __name__ == "__mp_main__":
+    # A worker process. Ctrl-C in a terminal goes to all processes of the session at once, but is
+    # for the main one alone: it stops the workers, and one that hears of it twice may hang.
+    os.setsid()
+
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 import socket
 import sys
@@ -24,6 +30,7 @@ from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 log = logging.getLogger("box-office")
 
 _PORT_WAIT_SECONDS = 3
+_STOP_SECONDS = 15  # for the requests under way, each of which has 4 s to hear from MongoDB
 
 
 class StartError(Exception):
@@ -42,7 +49,9 @@ def main() -> None:
                 mongodb = running.enter_context(EmbeddedMongoDB(settings.data_dir))
                 os.environ["MONGODB_URI"] = mongodb.uri  # for the workers
                 log.info("MongoDB runs in %s", settings.data_dir.absolute())
+            log.info("Show times are in %s", settings.theatre_timezone)
             _serve(settings, address)
+        log.info("Stopped")
     except (SettingError, EmbeddedMongoDBError, StartError) as error:
         sys.exit(f"box-office: {error}")
     except KeyboardInterrupt:
@@ -74,7 +83,8 @@ def _free_address(host: str, port: int) -> str:
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise StartError(
-                        f"PORT={port} on HOST={host} cannot be used: {error.strerror}"
+                        f"PORT={port} on HOST={host} cannot be used: {error.strerror}; "
+                        "set another PORT"
                     ) from None
         time.sleep(0.1)
 
@@ -88,6 +98,7 @@ def _serve(settings: Settings, address: str) -> None:
         workers=settings.workers,
         blocking_threads=settings.threads,
         respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_SECONDS,
         log_level=LogLevels.warning,
     )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -11,7 +11,7 @@ from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from app import booking, http, multiplex, operations
+from app import booking, docs, http, multiplex, operations
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import Settings
@@ -55,10 +55,10 @@ def create_app(
     window = BookingService(
         tickets,
         calendar,
-        settings.show_times,
-        settings.slot_capacity,
-        settings.expiry_hours,
-        clock,
+        show_times=settings.show_times,
+        capacity=settings.slot_capacity,
+        expire_after=settings.expiry_hours,
+        clock=clock,
     )
     app.extensions["booking"] = window
     app.extensions["multiplex"] = MultiplexService(multiplex_store, calendar, clock)
@@ -67,8 +67,9 @@ def create_app(
         "showing_faults": window.showing_faults,
     }
 
-    api = http.configure(app)
+    http.configure(app)
     operations.configure(app)
+    api = docs.configure(app)
     for blueprint in (*booking.blueprints, *multiplex.blueprints):
         api.register_blueprint(blueprint)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta, tzinfo
 from pathlib import Path
@@ -32,11 +32,14 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
-def _one_of(allowed: Mapping[str, Any] | set[str], description: str) -> Callable[[str], str]:
+def _one_of(allowed: Collection[str], description: str) -> Callable[[str], str]:
+    """Return a parser of one of these words, in any case."""
+    as_allowed = {word.casefold(): word for word in allowed}
+
     def parse(text: str) -> str:
-        if text not in allowed:
+        if text.casefold() not in as_allowed:
             raise ValueError(description)
-        return text
+        return as_allowed[text.casefold()]
 
     return parse
 

@@ -13,8 +13,24 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailur
 Document = dict[str, Any]
 
 # Server errors that pass by themselves: the node is starting, stopping, stepping down or gone, or
-# a write was not acknowledged in time (MongoDB's error codes, "RetryableError" and relatives).
-_PASSING_ERRORS = {6, 7, 50, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+# a write was not acknowledged in time (the names are MongoDB's, in its error_codes.yml).
+_PASSING_ERRORS = {
+    6,  # HostUnreachable
+    7,  # HostNotFound
+    50,  # MaxTimeMSExpired
+    64,  # WriteConcernFailed
+    89,  # NetworkTimeout
+    91,  # ShutdownInProgress
+    100,  # UnsatisfiableWriteConcern
+    189,  # PrimarySteppedDown
+    262,  # ExceededTimeLimit
+    9001,  # SocketException
+    10107,  # NotWritablePrimary
+    11600,  # InterruptedAtShutdown
+    11602,  # InterruptedDueToReplStateChange
+    13435,  # NotPrimaryNoSecondaryOk
+    13436,  # NotPrimaryOrSecondary
+}
 _INDEX_OPTIONS_CONFLICT = 85
 
 

@@ -180,6 +180,8 @@ class EmbeddedMongoDB:
                 stderr=subprocess.DEVNULL,
                 # Ctrl-C reaches the whole group at once, and mongod has to outlive the requests.
                 start_new_session=True,
+                # A single call, looked up long before, is safe beside other threads. The parent
+                # it speaks of is the thread that forks; the main one and the keeper live on.
                 preexec_fn=die_with_parent,
             )
         with _client(self.uri) as client:

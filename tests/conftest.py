@@ -77,14 +77,17 @@ def mongod_database(mongod_client: MongoClient[Any]) -> Iterator[Database[Any]]:
         database.drop_collection(name)
 
 
+@pytest.fixture
+def mongomock_database() -> Database[Any]:
+    database: Database[Any] = mongomock.MongoClient()["tests"]
+    return database
+
+
 @pytest.fixture(params=["mongomock", "mongod"])
 def database(request: pytest.FixtureRequest) -> Database[Any]:
     """An empty database, of each kind in turn."""
-    if request.param == "mongod":
-        found: Database[Any] = request.getfixturevalue("mongod_database")
-        return found
-    mock: Database[Any] = mongomock.MongoClient()["tests"]
-    return mock
+    database: Database[Any] = request.getfixturevalue(f"{request.param}_database")
+    return database
 
 
 @pytest.fixture

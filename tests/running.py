@@ -148,6 +148,7 @@ def start_process(
         env={**inherited, "DATA_DIR": str(data_dir), "PORT": str(port), **(environ or {})},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # as a terminal starts it, a group of its own
     )
 
 

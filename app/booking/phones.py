@@ -21,7 +21,9 @@ def parse_phone(text: str, region: str) -> Phone:
     Raises ValueError when libphonenumber does not call it valid, or when it has characters other
     than printable ASCII (libphonenumber itself would read digits of any script).
     """
-    message = "Not a valid phone number."
+    message = (
+        f"Not a valid phone number (in {region}; one of elsewhere needs its + and country code)."
+    )
     if not (text.isascii() and text.isprintable()):
         raise ValueError(message)
     try:

@@ -79,6 +79,17 @@ class BookingSchema(ShowingRequest):
     )
 
 
+def new_day() -> Day:
+    """Return the field for the day that a ticket is moved to."""
+    return Day(
+        data_key="date",
+        metadata={
+            "description": "The new day; without it the ticket keeps its date if that showing is "
+            "still ahead, else it takes the next one."
+        },
+    )
+
+
 class ChangeTimingSchema(ShowingRequest):
     """A ticket's new timing, with the phone that it was booked with."""
 
@@ -89,20 +100,14 @@ class ChangeTimingSchema(ShowingRequest):
         data_key="timing_alter",
         metadata={"description": "The new timing.", "example": "21:00"},
     )
-    day = Day(
-        data_key="date",
-        metadata={
-            "description": "The new day; without it the ticket keeps its date if that showing is "
-            "still ahead, else it takes the next one."
-        },
-    )
+    day = new_day()
 
 
 class MoveSchema(ShowingRequest):
     """A ticket's new timing."""
 
     timing = Timing(required=True, metadata={"description": "The new timing.", "example": "21:00"})
-    day = ChangeTimingSchema._declared_fields["day"]
+    day = new_day()
 
 
 class TicketPhoneHeaders(Schema):
@@ -114,17 +119,16 @@ class TicketPhoneHeaders(Schema):
     phone = PhoneNumber(required=True, data_key="Ticket-Phone", metadata={"example": "98765 43210"})
 
 
-class TicketPhoneSchema(Schema):
-    """A ticket, and the phone that it was booked with."""
-
-    ticket_id = TicketId(required=True, metadata={"example": EXAMPLE_TICKET_ID})
-    phone = PhoneNumber(required=True, metadata={"example": "98765 43210"})
-
-
 class TicketIdSchema(Schema):
     """A ticket by its id."""
 
     ticket_id = TicketId(required=True, metadata={"example": EXAMPLE_TICKET_ID})
+
+
+class TicketPhoneSchema(TicketIdSchema):
+    """A ticket, and the phone that it was booked with."""
+
+    phone = PhoneNumber(required=True, metadata={"example": "98765 43210"})
 
 
 class DaySchema(Schema):

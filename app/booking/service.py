@@ -67,6 +67,7 @@ class BookingService:
         self,
         store: TicketStore,
         calendar: Calendar,
+        *,
         show_times: tuple[str, ...],
         capacity: int,
         expire_after: timedelta,

@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from tests.api.test_booking import ASHA, assert_refused, book, view
+from tests.api.helpers import ASHA, assert_refused, book, view
+
+
+@pytest.fixture
+def database(mongomock_database: Database[Any]) -> Database[Any]:
+    """What is refused before it gets there needs one kind of database only."""
+    return mongomock_database
+
 
 VALID: dict[str, dict[str, Any]] = {
     "/booktickets": {**ASHA, "timing": "18:00", "date": "2046-11-23"},
@@ -137,7 +145,7 @@ def test_digits_of_another_script(client: FlaskClient, path: str, field: str) ->
 @pytest.mark.parametrize("field", ["Name", "$where", "", "__proto__", "\ud800"])
 def test_a_field_that_is_unknown(client: FlaskClient, path: str, field: str) -> None:
     refused = assert_refused(post(client, path, {**VALID[path], field: 1}), 400, "invalid_request")
-    assert refused["errors"].keys() == {field}
+    assert refused["errors"].keys() == {field.replace("\ud800", r"\ud800")}
     assert_nothing_booked(client)
 
 

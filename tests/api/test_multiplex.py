@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from tests.api.test_booking import assert_refused
+from tests.api.helpers import assert_refused
 from tests.conftest import Clock
 
 MOVIE = {

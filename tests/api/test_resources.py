@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from tests.api.test_booking import ASHA, RAVI, assert_refused, book, view
+from tests.api.helpers import ASHA, RAVI, assert_refused, book, view
 
 
 def test_a_tickets_life(client: FlaskClient) -> None:

@@ -37,8 +37,8 @@ def test_every_setting_is_read() -> None:
             "EXPIRY_HOURS": "0.01",
             "ADVANCE_DAYS": "7",
             "THEATRE_TIMEZONE": "Asia/Kathmandu",
-            "PHONE_REGION": "NP",
-            "LOG_LEVEL": "debug",
+            "PHONE_REGION": "np",
+            "LOG_LEVEL": "DEBUG",
             "UNRELATED": "x",
         }
     )
@@ -85,6 +85,7 @@ def test_every_setting_is_read() -> None:
         ("THEATRE_TIMEZONE", "../../etc/passwd"),
         ("PHONE_REGION", "XX"),
         ("LOG_LEVEL", "loud"),
+        ("LOG_LEVEL", ""),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:

@@ -1,0 +1,217 @@
+"""Every failure, as `application/problem+json` (RFC 9457): one table of status, code, sentence."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, cast
+
+from flask import Flask, Response, current_app, g, request
+from marshmallow import Schema, fields, validate
+from pymongo.errors import PyMongoError
+from werkzeug.exceptions import HTTPException
+
+from app import database, errors
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+MAX_BODY_BYTES = 16 * 1024
+RETRY_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A way to fail: its status, its stable code, and one plain sentence a customer could read.
+
+    `example` has the further members that an answer of this kind carries.
+    """
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    example: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, kind: type[errors.BoxOfficeError], status: HTTPStatus, **example: Any) -> Problem:
+        """Return how a refusal of the domain is answered."""
+        return cls(status, kind.code, kind.detail, example)
+
+    def document(self, **facts: Any) -> dict[str, Any]:
+        """Return the body of the answer, `facts` being its further members."""
+        return {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **facts,
+        }
+
+    def answer(self, **facts: Any) -> Response:
+        """Return the answer, `facts` being further members of it."""
+        response = cast(Response, current_app.json.response(self.document(**facts)))
+        response.status_code = self.status
+        response.mimetype = CONTENT_TYPE
+        return response
+
+
+REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
+    kind: Problem.of(kind, status, **example)
+    for kind, status, example in (
+        (errors.MalformedJSON, HTTPStatus.BAD_REQUEST, {}),
+        (
+            errors.InvalidRequest,
+            HTTPStatus.BAD_REQUEST,
+            {"errors": {"timing": ["Missing data for required field."]}},
+        ),
+        (errors.PhoneMismatch, HTTPStatus.FORBIDDEN, {}),
+        (errors.TicketNotFound, HTTPStatus.NOT_FOUND, {}),
+        (errors.ScreenNotFound, HTTPStatus.NOT_FOUND, {}),
+        (errors.MovieNotFound, HTTPStatus.NOT_FOUND, {}),
+        (errors.SoldOut, HTTPStatus.CONFLICT, {}),
+        (errors.NotEnoughSeats, HTTPStatus.CONFLICT, {"seats_left": 2}),
+        (errors.NotOnSale, HTTPStatus.CONFLICT, {}),
+        (errors.ShowingStarted, HTTPStatus.CONFLICT, {}),
+        (errors.TicketExpired, HTTPStatus.CONFLICT, {}),
+        (errors.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}),
+    )
+}
+NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
+METHOD_NOT_ALLOWED = Problem(
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "method_not_allowed",
+    "This address does not take this method; see the Allow header.",
+)
+PAYLOAD_TOO_LARGE = Problem(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "payload_too_large",
+    f"The body of the request is larger than {MAX_BODY_BYTES // 1024} KiB.",
+)
+INTERNAL_ERROR = Problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal_error",
+    "Something went wrong on our side; the error has been logged.",
+)
+DATABASE_UNAVAILABLE = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "database_unavailable",
+    "The box office cannot reach its database; please try again in a moment.",
+    {"retryable": True},
+)
+PROBLEMS = (
+    *REFUSALS.values(),
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    PAYLOAD_TOO_LARGE,
+    INTERNAL_ERROR,
+    DATABASE_UNAVAILABLE,
+)
+
+
+class ProblemSchema(Schema):
+    """An error (RFC 9457); `code` is the stable name that programs should look at."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(
+        required=True, metadata={"description": "One plain sentence for a customer."}
+    )
+    code = fields.String(
+        required=True, validate=validate.OneOf(sorted({problem.code for problem in PROBLEMS}))
+    )
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "What is wrong with each bad field, all at once."},
+    )
+    seats_left = fields.Integer(metadata={"description": "How many seats could be bought."})
+    retryable = fields.Boolean(
+        metadata={"description": "The same request may well succeed in a moment."}
+    )
+
+
+def register(app: Flask) -> None:
+    """Let `app` answer every failure this way."""
+    app.register_error_handler(errors.BoxOfficeError, _answer_refusal)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(PyMongoError, _answer_database_error)
+    app.register_error_handler(Exception, _answer_bug)
+
+
+def documentation(problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return OpenAPI responses for these problems, one for each status that they have."""
+    by_status: dict[HTTPStatus, list[Problem]] = {}
+    for problem in sorted(problems, key=lambda problem: problem.status):
+        by_status.setdefault(problem.status, []).append(problem)
+    return {
+        str(status.value): {
+            "description": "\n".join(f"- `{each.code}`: {each.detail}" for each in group),
+            "headers": _HEADERS.get(status, {}),
+            "content": {
+                CONTENT_TYPE: {
+                    "schema": ProblemSchema,
+                    "examples": {
+                        each.code: {"value": each.document(**each.example)} for each in group
+                    },
+                }
+            },
+        }
+        for status, group in by_status.items()
+    }
+
+
+_HEADERS = {
+    HTTPStatus.METHOD_NOT_ALLOWED: {
+        "Allow": {"description": "The methods it takes.", "schema": {"type": "string"}}
+    },
+    HTTPStatus.SERVICE_UNAVAILABLE: {
+        "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+    },
+}
+
+
+def _answer_refusal(error: errors.BoxOfficeError) -> Response:
+    return REFUSALS[type(error)].answer(**error.facts)
+
+
+def _answer_http_exception(error: HTTPException) -> Response:
+    original = error.get_response()
+    by_status = {each.status: each for each in (NOT_FOUND, METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE)}
+    other = Problem(
+        HTTPStatus(original.status_code),
+        errors.InvalidRequest.code,
+        "The request cannot be understood.",
+    )
+    response = by_status.get(other.status, other).answer()
+    # Such as Allow and Retry-After.
+    for name, value in original.headers:
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _answer_database_error(error: PyMongoError) -> Response:
+    if not database.is_outage(error):
+        return _answer_bug(error)
+    log.warning("MongoDB is unavailable: %s", type(error).__name__)
+    response = DATABASE_UNAVAILABLE.answer(retryable=True)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _answer_bug(error: Exception) -> Response:
+    # The text of an exception may hold a customer's data, its traceback only code.
+    log.error(
+        "%s in %s %s, request %s\n%s",
+        type(error).__name__,
+        request.method,
+        request.url_rule,
+        g.get("request_id"),
+        "".join(traceback.format_tb(error.__traceback__)),
+    )
+    return INTERNAL_ERROR.answer()
