@@ -47,6 +47,10 @@ class WholeNumber(fields.Integer):
 class Timing(fields.String):
     """A time of day, `HH:MM` in 24 hours."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", **self.metadata}
+
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)
         try:

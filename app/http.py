@@ -23,6 +23,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 # Says that an answer is that of an earlier request with the same idempotency key.
 REPLAYED = {"Idempotency-Replayed": "true"}
+LOCATION_HEADER = {
+    "Location": {"description": "The address of what was made.", "schema": {"type": "string"}}
+}
 REPLAYED_HEADER = {
     "Idempotency-Replayed": {
         "description": "`true` when an earlier request with this key had done it.",
@@ -39,7 +42,6 @@ class IdempotencyHeaders(Schema):
 
     key = fields.String(
         data_key="Idempotency-Key",
-        load_default=None,
         validate=[
             validate.Length(min=8, max=255),
             validate.Regexp(r"^[ -~]*\Z", error="Must be printable ASCII characters."),
@@ -97,7 +99,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._prepare_doc_cbks.append(self._prepare_problems_doc)
+        self._prepare_doc_cbks.append(self._prepare_operation_doc)
 
     def refuses(self, *kinds: type[errors.BoxOfficeError]) -> Callable[[View], View]:
         """Document what a route may refuse, beside what any route may."""
@@ -109,10 +111,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 
         return decorator
 
-    def _prepare_problems_doc(
+    def _store_endpoint_docs(self, endpoint: str, *args: Any, **kwargs: Any) -> None:
+        """Name operations after their endpoints, for clients that are generated."""
+        super()._store_endpoint_docs(endpoint, *args, **kwargs)
+        for method in self.HTTP_METHODS:
+            if method.lower() in self._docs[endpoint]:
+                self._docs[endpoint][method.lower()]["operation_id"] = endpoint
+
+    def _prepare_operation_doc(
         self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any
     ) -> dict[str, Any]:
-        """Add the problems that a route may answer to its documentation."""
+        """Add its name, and the problems that it may answer, to a route's documentation."""
         found = {problems.REFUSALS[kind] for kind in doc_info.get("refuses", ())}
         found |= {problems.METHOD_NOT_ALLOWED, problems.INTERNAL_ERROR}
         found |= {problems.DATABASE_UNAVAILABLE}
@@ -125,6 +134,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
             for status, response in doc["responses"].items()
             if int(status) < 400
         }
+        doc["operationId"] = doc_info["operation_id"]
         doc["responses"] = {**successes, **problems.documentation(found)}
         for response in doc["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}

@@ -36,7 +36,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "/schemas.py": ({"*.phones", "fields"}, {"marshmallow"}),
     "/routes.py": ({"*.schemas", "*.service", "errors", "http"}, {"flask"}),
-    "/resources.py": ({"*.routes", "*.schemas", "*.service", "http"}, {"flask"}),
+    "/resources.py": ({"*.routes", "*.schemas", "*.service", "errors", "http"}, {"flask"}),
     "/__init__.py": ({"*.routes", "*.resources"}, set()),
 }
 

@@ -1,4 +1,4 @@
-"""The same tickets as resources: `/tickets`, over the same service."""
+"""The ticket window's tickets as resources: `/tickets`, over the same service."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from typing import Any
 from app.booking.routes import book, booking_service
 from app.booking.schemas import MoveSchema, TicketPhoneHeaders, TicketSchema, TimingSchema
 from app.booking.service import Ticket
+from app.errors import PhoneMismatch, ShowingStarted, SoldOut, TicketExpired, TicketNotFound
 from app.http import Blueprint
 
 blueprint = Blueprint(
-    "tickets", __name__, url_prefix="/tickets", description="Tickets as resources"
+    "Tickets", __name__, url_prefix="/tickets", description="The same tickets, as resources."
 )
 
-blueprint.post("")(book)
+blueprint.post("", endpoint="create_ticket")(book)
 
 
 @blueprint.get("")
 @blueprint.arguments(TimingSchema(), location="query")
 @blueprint.response(200, TicketSchema(many=True))
 def list_tickets(query: dict[str, Any]) -> list[Ticket]:
-    """List all tickets of a timing."""
+    """List all tickets of a timing
+
+    By date, then seat: all that are still stored, or those of one `date`.
+    """
     return booking_service().tickets_of(**query)
 
 
 @blueprint.get("/<ticket_id>")
 @blueprint.response(200, TicketSchema())
+@blueprint.refuses(TicketNotFound)
 def view_ticket(ticket_id: str) -> Ticket:
-    """View a ticket."""
+    """View a ticket
+
+    Whoever has the `ticket_id` may.
+    """
     return booking_service().ticket(ticket_id)
 
 
@@ -35,14 +43,23 @@ def view_ticket(ticket_id: str) -> Ticket:
 @blueprint.arguments(TicketPhoneHeaders(), location="headers")
 @blueprint.arguments(MoveSchema())
 @blueprint.response(200, TicketSchema())
+@blueprint.refuses(TicketNotFound, PhoneMismatch, SoldOut, ShowingStarted, TicketExpired)
 def move_ticket(headers: dict[str, Any], body: dict[str, Any], ticket_id: str) -> Ticket:
-    """Change the timing of a ticket."""
+    """Change the timing of a ticket
+
+    Without a `date` it keeps its date if that showing is still ahead, else it takes the next one.
+    Moving to its own showing changes nothing. A refused move leaves the ticket as it was.
+    """
     return booking_service().change_timing(ticket_id, **headers, **body)
 
 
 @blueprint.delete("/<ticket_id>")
 @blueprint.arguments(TicketPhoneHeaders(), location="headers")
 @blueprint.response(204)
+@blueprint.refuses(TicketNotFound, PhoneMismatch)
 def delete_ticket(headers: dict[str, Any], ticket_id: str) -> None:
-    """Delete a ticket; its seat is free at once."""
+    """Delete a ticket
+
+    Its seat is free at once.
+    """
     booking_service().delete(ticket_id, **headers)

@@ -17,6 +17,10 @@ EXAMPLE_TICKET_ID = "q3vLrWm0T1yQ8bXo5eZkNA"
 class TicketId(fields.String):
     """An id as the box office hands them out, or one that could be (base64url, up to 128)."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"pattern": "^[A-Za-z0-9_-]{1,128}$", **self.metadata}
+
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text):

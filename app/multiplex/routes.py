@@ -6,7 +6,16 @@ from typing import Any
 
 from flask import current_app
 
-from app.http import REPLAYED, Blueprint, IdempotencyHeaders
+from app.errors import (
+    IdempotencyKeyReused,
+    MovieNotFound,
+    NotEnoughSeats,
+    NotOnSale,
+    ScreenNotFound,
+    ShowingStarted,
+    SoldOut,
+)
+from app.http import REPLAYED, REPLAYED_HEADER, Blueprint, IdempotencyHeaders
 from app.multiplex.schemas import (
     MovieSchema,
     NewMovieSchema,
@@ -18,7 +27,9 @@ from app.multiplex.schemas import (
 )
 from app.multiplex.service import Movie, MultiplexService, Purchase, Screen
 
-blueprint = Blueprint("multiplex", __name__, url_prefix="/api", description="The multiplex")
+blueprint = Blueprint(
+    "Multiplex", __name__, url_prefix="/api", description="Screens, movies, and seats at the door."
+)
 
 
 def multiplex_service() -> MultiplexService:
@@ -31,45 +42,61 @@ def multiplex_service() -> MultiplexService:
 @blueprint.arguments(NewScreenSchema())
 @blueprint.response(201, ScreenSchema())
 def add_screen(body: dict[str, Any]) -> Screen:
-    """Set up a screen."""
+    """Set up a screen"""
     return multiplex_service().add_screen(**body)
 
 
 @blueprint.get("/screens")
 @blueprint.response(200, ScreenSchema(many=True))
 def list_screens() -> list[Screen]:
-    """List the screens and their movies."""
+    """List the screens and their movies"""
     return multiplex_service().screens()
 
 
 @blueprint.post("/movies")
 @blueprint.arguments(NewMovieSchema())
 @blueprint.response(201, MovieSchema())
+@blueprint.refuses(ScreenNotFound)
 def add_movie(body: dict[str, Any]) -> Movie:
-    """Let a movie play daily on a screen."""
+    """Let a movie play daily on a screen
+
+    At its `showtime`, or at this minute if none is given. Its tickets are not on sale yet.
+    """
     return multiplex_service().add_movie(**body)
 
 
 @blueprint.get("/movies")
 @blueprint.response(200, MovieSchema(many=True))
 def list_movies() -> list[Movie]:
-    """List the movies, on sale and not."""
+    """List the movies, on sale and not
+
+    `purchased_seats` and `free_seats` are those of the showing that `date` and `showing_at` name.
+    """
     return multiplex_service().movies()
 
 
 @blueprint.put("/tickets")
 @blueprint.arguments(PutOnSaleSchema())
 @blueprint.response(200, MovieSchema())
+@blueprint.refuses(MovieNotFound, SoldOut)
 def put_on_sale(body: dict[str, Any]) -> Movie:
-    """Put a movie's tickets on sale."""
+    """Put a movie's tickets on sale
+
+    Again is fine. Refused when the next showing has no seat left.
+    """
     return multiplex_service().put_on_sale(**body)
 
 
 @blueprint.post("/tickets")
 @blueprint.arguments(IdempotencyHeaders(), location="headers")
 @blueprint.arguments(NewPurchaseSchema())
-@blueprint.response(201, PurchaseSchema())
+@blueprint.response(201, PurchaseSchema(), headers=REPLAYED_HEADER)
+@blueprint.refuses(MovieNotFound, NotOnSale, NotEnoughSeats, ShowingStarted, IdempotencyKeyReused)
 def buy(headers: dict[str, Any], body: dict[str, Any]) -> tuple[Purchase, dict[str, str]]:
-    """Buy tickets together: all or none."""
+    """Buy tickets together
+
+    All or none, for consecutive seats. With an `Idempotency-Key`, a request that is sent again
+    buys once.
+    """
     purchase = multiplex_service().buy(**body, **headers)
     return purchase, REPLAYED if purchase.replayed else {}

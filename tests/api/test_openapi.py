@@ -1,0 +1,140 @@
+"""The OpenAPI document: valid, complete, with examples that work."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pymongo.database import Database
+
+from app.problems import PROBLEMS
+from tests.api.helpers import book
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+def database(mongomock_database: Database[Any]) -> Database[Any]:
+    """The document is the same on any database."""
+    return mongomock_database
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Any:
+    answer = client.get("/openapi.json")
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    return answer.json
+
+
+def operations(document: Any) -> list[tuple[str, str, Any]]:
+    return [
+        (path, method, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+def test_it_is_valid(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_route_is_in_it(client: FlaskClient, document: Any) -> None:
+    routes = {
+        (re.sub(r"<(.*?)>", r"{\1}", rule.rule), method.lower())
+        for rule in client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith(("/docs", "/openapi.json"))
+    }
+    assert routes == {(path, method) for path, method, _ in operations(document)}
+
+
+def test_a_stranger_can_read_it(document: Any) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    for _, _, operation in operations(document):
+        assert operation["summary"]
+        assert operation["tags"]
+    assert {tag["name"] for tag in document["tags"]} == {
+        tag for _, _, operation in operations(document) for tag in operation["tags"]
+    }
+
+
+def test_every_error_is_problem_json_and_every_code_is_named(document: Any) -> None:
+    named = set()
+    for _, _, operation in operations(document):
+        assert {"405", "500", "503"} <= operation["responses"].keys()
+        for status, response in operation["responses"].items():
+            assert "X-Request-Id" in response["headers"]
+            if int(status) >= 400:
+                (content,) = response["content"].items()
+                assert content[0] == "application/problem+json"
+                named |= content[1]["examples"].keys()
+    # An address that is not there is no operation's answer.
+    assert named == {problem.code for problem in PROBLEMS} - {"not_found"}
+    assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == {
+        problem.code for problem in PROBLEMS
+    }
+
+
+def test_headers(document: Any) -> None:
+    for _, _, operation in operations(document):
+        responses = operation["responses"]
+        assert "Allow" in responses["405"]["headers"]
+        assert "Retry-After" in responses["503"]["headers"]
+    with_key = {
+        path
+        for path, _, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter.get("name") == "Idempotency-Key"
+    }
+    assert with_key == {"/booktickets", "/tickets", "/api/tickets"}
+    assert "Location" in document["paths"]["/booktickets"]["post"]["responses"]["201"]["headers"]
+    item = document["paths"]["/tickets/{ticket_id}"]
+    for method in ("patch", "delete"):
+        assert "Ticket-Phone" in [parameter["name"] for parameter in item[method]["parameters"]]
+
+
+def example(document: Any, content: Any) -> dict[str, Any]:
+    """Return the example of a request or answer, made of those of its fields."""
+    schema = content["application/json"]["schema"]
+    name = schema["$ref"].rpartition("/")[2]
+    properties = document["components"]["schemas"][name]["properties"]
+    return {key: field["example"] for key, field in properties.items() if "example" in field}
+
+
+def test_the_examples_of_requests_work(client: FlaskClient, document: Any) -> None:
+    order = ["/api/screens", "/api/movies", "/api/tickets", "/booktickets", "/tickets"]
+    order += ["/viewontime", "/viewuser", "/update", "/delete"]
+    ticket = book(client)
+    for path in order:
+        for method in ("put", "post"):
+            operation = document["paths"][path].get(method)
+            if operation:
+                body = example(document, operation["requestBody"]["content"])
+                if "ticket_id" in body:  # which nobody can know beforehand
+                    body["ticket_id"] = ticket["ticket_id"]
+                answer = client.open(path, method=method.upper(), json=body)
+                assert str(answer.status_code) in operation["responses"]
+                assert answer.status_code < 300, (path, answer.json)
+
+
+def test_the_examples_of_answers_have_every_field(client: FlaskClient, document: Any) -> None:
+    ticket = book(client)
+    operation = document["paths"]["/booktickets"]["post"]
+    assert example(document, operation["responses"]["201"]["content"]).keys() == ticket.keys()
+
+
+def test_the_page_and_its_files_are_here(client: FlaskClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert page.content_type == "text/html; charset=utf-8"
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) >= 4
+    for file in files:
+        assert file.startswith("/docs/")
+        assert client.get(file).status_code == 200
