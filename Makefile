@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint format lock clean
+.PHONY: help run test race contract postman screenshots lint format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:5000
 	@exec $(BIN)/python root.py
@@ -17,6 +17,15 @@ test: .venv/.dev ## install what the tests need, and run them all
 
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest tests/race --rounds 20 --churn-seconds 60
+
+contract: .venv/.dev ## a live service against its OpenAPI document, with generated requests
+	$(BIN)/pytest -s tests/contract/test_schemathesis.py
+
+postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (URL=… for your own service)
+	$(BIN)/pytest -s tests/contract/test_postman.py --url "$(URL)"
+
+screenshots: .venv/.dev docs/node_modules/.done ## the pictures in docs/screenshots, from a real run in a browser
+	$(BIN)/pytest -s tests/contract/test_browser.py
 
 lint: .venv/.dev ## check style and types
 	$(BIN)/ruff check .
@@ -36,11 +45,15 @@ LOCK := --quiet --upgrade --strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 clean: ## remove what was installed (the tickets in data/ stay)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv docs/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Box Office needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
+
+docs/node_modules/.done: docs/package-lock.json
+	npm ci --prefix docs --no-progress
+	@touch $@
 
 .venv/.run: requirements.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt

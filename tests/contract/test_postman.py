@@ -1,0 +1,36 @@
+"""The Postman collection is a story that can be told again and again."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import HOST, ROOT, running_service
+
+DOCS = ROOT.parent / "docs"
+COLLECTION = DOCS / "postman" / "box-office.postman_collection.json"
+ENVIRONMENT = DOCS / "postman" / "box-office.postman_environment.json"
+
+
+@pytest.fixture
+def base_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the address given by `--url`, or else that of a service of the test's own."""
+    given = request.config.getoption("--url")
+    if given:
+        yield given
+        return
+    with running_service(tmp_path) as service:
+        yield f"http://{HOST}:{service.port}"
+
+
+def test_the_story_twice_against_the_same_service(base_url: str) -> None:
+    npx = shutil.which("npx")
+    assert npx, "Node.js is needed for newman"
+    for _ in range(2):
+        run = ["newman", "run", COLLECTION, "-e", ENVIRONMENT, "--env-var", f"base_url={base_url}"]
+        told = subprocess.run([npx, *run, "--color", "off"], cwd=DOCS, check=False)
+        assert told.returncode == 0
