@@ -25,7 +25,7 @@ postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (UR
 	$(BIN)/pytest -s tests/contract/test_postman.py --url "$(URL)"
 
 screenshots: .venv/.dev docs/node_modules/.done ## the pictures in docs/screenshots, from a real run in a browser
-	$(BIN)/pytest -s tests/contract/test_browser.py
+	$(BIN)/pytest -s tests/contract/test_browser.py --pictures docs/screenshots
 
 lint: .venv/.dev ## check style and types
 	$(BIN)/ruff check .

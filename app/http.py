@@ -49,7 +49,6 @@ class IdempotencyHeaders(Schema):
         metadata={
             "description": "Names this request: sent again with the same key, it happens once.",
             "pattern": "^[ -~]*$",
-            "example": "5f0c1e9a-order-17",
         },
     )
 
@@ -135,10 +134,25 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
             if int(status) < 400
         }
         doc["operationId"] = doc_info["operation_id"]
+        for described in (doc.get("requestBody", {}), *successes.values()):
+            for content in described.get("content", {}).values():
+                content["example"] = _example(content["schema"])
         doc["responses"] = {**successes, **problems.documentation(found)}
         for response in doc["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}
         return doc
+
+
+def _example(schema: Schema) -> Any:
+    """Return an example of what a schema describes, made of those of its fields."""
+    example = {}
+    for name, field in schema.fields.items():
+        key = field.data_key or name
+        if isinstance(field, fields.List) and isinstance(field.inner, fields.Nested):
+            example[key] = [_example(field.inner.schema)]
+        elif "example" in field.metadata:
+            example[key] = field.metadata["example"]
+    return [example] if schema.many else example
 
 
 _REQUEST_ID_HEADER = {

@@ -40,6 +40,7 @@ class Clock:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=2, help="rounds of each race")
+    parser.addoption("--pictures", default="", help="where to keep the screenshots")
     parser.addoption("--url", default="", help="a running service for the Postman collection")
     parser.addoption("--churn-seconds", type=int, default=5, help="length of the random traffic")
 

@@ -27,10 +27,21 @@ def base_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"http://{HOST}:{service.port}"
 
 
+def newman(base_url: str) -> list[str]:
+    """Return the words of a command that tells the story to the service at `base_url`."""
+    return [
+        *("newman", "run", str(COLLECTION), "--environment", str(ENVIRONMENT)),
+        *("--env-var", f"base_url={base_url}"),
+    ]
+
+
 def test_the_story_twice_against_the_same_service(base_url: str) -> None:
     npx = shutil.which("npx")
     assert npx, "Node.js is needed for newman"
     for _ in range(2):
-        run = ["newman", "run", COLLECTION, "-e", ENVIRONMENT, "--env-var", f"base_url={base_url}"]
-        told = subprocess.run([npx, *run, "--color", "off"], cwd=DOCS, check=False)
+        told = subprocess.run(
+            [npx, *newman(base_url), "--color", "off"],
+            cwd=DOCS,
+            check=False,
+        )
         assert told.returncode == 0
