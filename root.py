@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import signal
 
 if __name__ == "__mp_main__":
-    # A worker process. Ctrl-C in a terminal goes to all processes of the session at once, but is
-    # for the main one alone: it stops the workers, and one that hears of it twice may hang.
-    os.setsid()
+    # A worker process, from its first moment on and in all its threads. See _stop_on_sigterm.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 import contextlib
 import logging
 import multiprocessing
-import signal
+import os
 import socket
 import sys
+import threading
 import time
 from typing import NoReturn
 
@@ -23,7 +23,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from app import create_app
+from app import create_app, prepare_database
 from app.config import SettingError, Settings
 from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 
@@ -49,6 +49,7 @@ def main() -> None:
                 mongodb = running.enter_context(EmbeddedMongoDB(settings.data_dir))
                 os.environ["MONGODB_URI"] = mongodb.uri  # for the workers
                 log.info("MongoDB runs in %s", settings.data_dir.absolute())
+            prepare_database(os.environ["MONGODB_URI"], settings)
             log.info("Show times are in %s", settings.theatre_timezone)
             _serve(settings, address)
         log.info("Stopped")
@@ -108,10 +109,28 @@ def _serve(settings: Settings, address: str) -> None:
 
 def _load_worker(_target: str) -> Flask:
     """Make the app, in a worker process."""
-    die_with_parent()
+    threading.Thread(target=_stop_on_sigterm, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    if parent and parent.pid:
+        die_with_parent(parent.pid)
     settings = Settings.from_environ()
     _configure_logging(settings)
     return create_app(settings=settings)
+
+
+def _stop_on_sigterm() -> None:
+    """Wait for SIGTERM on behalf of the whole worker, and stop it.
+
+    Left to themselves, signals go to any thread, and one that another than the main thread takes
+    does not wake that one, which waits for it in granian: the worker would never stop. So all
+    threads block them and this one asks. Ctrl-C, which a terminal sends to every process at once,
+    is for the main process alone; it sends the workers SIGTERM.
+    """
+    signal.sigwait({signal.SIGTERM})
+    handler = signal.getsignal(signal.SIGTERM)
+    if not callable(handler):
+        os._exit(0)  # it does not serve yet
+    handler(signal.SIGTERM, None)
 
 
 def _configure_logging(settings: Settings) -> None:

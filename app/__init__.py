@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from app import booking, docs, http, multiplex, operations
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
-from app.config import Settings
+from app.config import SettingError, Settings
 from app.database import is_outage, open_client
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
@@ -46,7 +46,7 @@ def create_app(
     settings = settings or Settings.from_environ()
     if database is None:
         uri = settings.mongodb_uri or DEFAULT_MONGODB_URI
-        _prepare_collections(uri, settings)
+        prepare_database(uri, settings)
         database = open_client(uri)[settings.mongodb_database]
 
     app = Flask(__name__, static_folder=None)
@@ -82,16 +82,20 @@ def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, M
     )
 
 
-def _prepare_collections(uri: str, settings: Settings) -> None:
+def prepare_database(uri: str, settings: Settings) -> None:
     """Make or adapt the indexes at the start, unless MongoDB is away: then the first request does.
 
     This takes a client of its own, because the app's may be shared with children of this process.
+    Raises SettingError when MongoDB is there and refuses to serve.
     """
-    with open_client(uri) as client:
-        try:
+    try:
+        with open_client(uri) as client:
             for store in _stores(client[settings.mongodb_database], settings):
                 store.prepare()
-        except PyMongoError as error:
-            if not is_outage(error):
-                raise
-            log.warning("MongoDB cannot be reached yet; answering 503 until it can.")
+    except PyMongoError as error:
+        if not is_outage(error):
+            reason = str(error).partition(", full error")[0]
+            raise SettingError(
+                f"MONGODB_URI names a server that cannot be used: {reason}"
+            ) from None
+        log.warning("MongoDB cannot be reached yet; answering 503 until it can.")

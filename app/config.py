@@ -59,13 +59,17 @@ def _mongodb_uri(text: str) -> str:
         return text  # Only a DNS look-up can tell more.
     try:
         pymongo.uri_parser.parse_uri(text)
-    except (pymongo.errors.PyMongoError, ValueError):
+    except (pymongo.errors.PyMongoError, ValueError, OSError):
         raise ValueError(expected) from None
     return text
 
 
 def _path(text: str) -> Path:
-    if not text.strip() or "\0" in text:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a folder whose name is text in UTF-8") from None
+    if not text.strip():
         raise ValueError("a folder")
     return Path(text)
 
@@ -94,6 +98,16 @@ def _zone(text: str) -> tzinfo:
     if text not in available_timezones():
         raise ValueError("an IANA time zone such as Asia/Kolkata")
     return ZoneInfo(text)
+
+
+def _machine_zone() -> tzinfo:
+    try:
+        return tzlocal.get_localzone()
+    except (LookupError, ValueError, OSError):
+        raise SettingError(
+            "THEATRE_TIMEZONE is not set, and the machine's time zone cannot be read: "
+            "set an IANA time zone such as Asia/Kolkata"
+        ) from None
 
 
 def _setting(default: Any, parse: Callable[[str], Any]) -> Any:
@@ -126,7 +140,7 @@ class Settings:
     slot_capacity: int = _setting(20, _whole_number(1, 10_000))
     expiry_hours: timedelta = _setting(timedelta(hours=8), _hours)
     advance_days: int = _setting(30, _whole_number(0, 3650))
-    theatre_timezone: tzinfo = _setting(tzlocal.get_localzone, _zone)
+    theatre_timezone: tzinfo = _setting(_machine_zone, _zone)
     phone_region: str = _setting(
         "IN", _one_of(phonenumbers.SUPPORTED_REGIONS, "a two-letter region such as IN")
     )

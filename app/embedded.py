@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -39,10 +40,15 @@ class EmbeddedMongoDBError(Exception):
     """The embedded MongoDB cannot run; its text is one message for the operator."""
 
 
-def die_with_parent() -> None:
-    """Have this process terminated when its parent dies, even by `kill -9` (Linux only)."""
+def die_with_parent(parent: int) -> None:
+    """Have this process sent SIGTERM when its parent dies, even by `kill -9` (Linux only).
+
+    `parent` is the parent's process id, for it may have died before this was called.
+    """
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def find_mongod() -> Path:
@@ -75,9 +81,11 @@ class EmbeddedMongoDB:
 
     def __init__(self, data_dir: Path, options: Sequence[str] = ()) -> None:
         self._data_dir = data_dir.absolute()
+        # A folder of its own, which can be made private whatever else DATA_DIR is used for.
+        self._home = self._data_dir / "mongodb"
         self._options = options
-        self._socket = self._data_dir / "mongodb.sock"
-        self._log = self._data_dir / "mongod.log"
+        self._socket = self._home / "mongod.sock"
+        self._log = self._home / "mongod.log"
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
@@ -122,9 +130,10 @@ class EmbeddedMongoDB:
                 f"DATA_DIR={self._data_dir} is too long for a Unix socket in it; set a shorter one."
             )
         try:
-            (self._data_dir / "mongodb").mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._data_dir.chmod(0o700)
-            lock = (self._data_dir / "lock").open("a+")
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._home.chmod(0o700)
+            (self._home / "db").mkdir(exist_ok=True)
+            lock = (self._home / "lock").open("a+")
         except OSError as error:
             raise EmbeddedMongoDBError(
                 f"DATA_DIR={self._data_dir} cannot be used: {error.strerror}."
@@ -146,7 +155,7 @@ class EmbeddedMongoDB:
             with contextlib.suppress(PyMongoError), _client(self.uri) as client:
                 client.admin.command("shutdown")
         try:
-            mongod_lock = (self._data_dir / "mongodb" / "mongod.lock").open()
+            mongod_lock = (self._home / "db" / "mongod.lock").open()
         except FileNotFoundError:
             return
         # mongod holds this lock until it has closed its files.
@@ -168,21 +177,23 @@ class EmbeddedMongoDB:
             self._process = process = subprocess.Popen(  # noqa: S603 (no shell, our own words)
                 [
                     self._mongod,
-                    *("--dbpath", self._data_dir / "mongodb"),
-                    *("--bind_ip", self._socket, "--nounixsocket", "--filePermissions", "0600"),
-                    *("--logpath", self._log, "--logappend", "--quiet"),
+                    # Relative to its home: of a whole path, --bind_ip would split at , and :
+                    *("--dbpath", "db", "--bind_ip", f"./{self._socket.name}"),
+                    *("--nounixsocket", "--filePermissions", "0600"),
+                    *("--logpath", self._log.name, "--logappend", "--quiet"),
                     *("--wiredTigerCacheSizeGB", "0.25"),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                     *self._options,
                 ],
+                cwd=self._home,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 # Ctrl-C reaches the whole group at once, and mongod has to outlive the requests.
                 start_new_session=True,
-                # A single call, looked up long before, is safe beside other threads. The parent
-                # it speaks of is the thread that forks; the main one and the keeper live on.
-                preexec_fn=die_with_parent,
+                # A few calls, looked up long before, are safe beside other threads. To Linux the
+                # parent is the thread that forks; the main one and the keeper live on.
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         with _client(self.uri) as client:
             for _ in _until(_START_SECONDS):
@@ -219,7 +230,7 @@ class EmbeddedMongoDB:
             try:
                 self._start()
                 log.info("The embedded MongoDB is back.")
-            except EmbeddedMongoDBError as error:
+            except (EmbeddedMongoDBError, OSError) as error:
                 log.error("%s Trying again in %s s.", error, _RESTART_SECONDS)
                 self._stopping.wait(_RESTART_SECONDS)
 

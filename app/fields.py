@@ -9,6 +9,9 @@ from marshmallow import ValidationError, fields, validate
 
 from app.showings import parse_date, parse_timing
 
+# What overrides the direction of text (UAX #9), and so could disguise a name in a list.
+_TURNS_TEXT_AROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 
 class Text(fields.String):
     """A string on one line, trimmed of surrounding spaces, with something visible in it.
@@ -25,7 +28,7 @@ class Text(fields.String):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, *args, **kwargs)
         categories = {unicodedata.category(character) for character in text}
-        if categories & {"Cc", "Cs", "Zl", "Zp"}:
+        if categories & {"Cc", "Cs", "Zl", "Zp"} or _TURNS_TEXT_AROUND.intersection(text):
             raise self.make_error("control")
         if not any(category[0] in "LMNPS" for category in categories):
             raise self.make_error("blank")

@@ -53,6 +53,10 @@ class IdempotencyHeaders(Schema):
     )
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")  # NaN and Infinity, which Python would read
+
+
 class JSONParser(FlaskParser):
     """Reads bodies as JSON whatever their Content-Type says, and refuses unknown fields."""
 
@@ -63,10 +67,11 @@ class JSONParser(FlaskParser):
         body = req.get_data()
         if len(body) > problems.MAX_BODY_BYTES:
             raise RequestEntityTooLarge
-        if not body.strip():
-            return {}
+        if req.content_length is not None and len(body) < req.content_length:
+            raise errors.MalformedJSON  # cut off on its way
         try:
-            document = json.loads(body)
+            text = body.decode("utf-8-sig").strip(" \t\r\n")
+            document = json.loads(text, parse_constant=_refuse) if text else {}
         except (ValueError, RecursionError):
             raise errors.MalformedJSON from None
         if not isinstance(document, dict):

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from app.database import open_client
 
@@ -78,12 +79,17 @@ class Service:
     data_dir: Path
 
     @property
+    def mongodb(self) -> Path:
+        """The folder of its embedded MongoDB."""
+        return self.data_dir / "mongodb"
+
+    @property
     def mongodb_uri(self) -> str:
-        return f"mongodb://{str(self.data_dir / 'mongodb.sock').replace('/', '%2F')}"
+        return f"mongodb://{quote(str(self.mongodb / 'mongod.sock'), safe='')}"
 
     @property
     def mongod_pid(self) -> int:
-        return int((self.data_dir / "mongodb" / "mongod.lock").read_text())
+        return int((self.mongodb / "db" / "mongod.lock").read_text())
 
     @contextmanager
     def collection(self, name: str) -> Iterator[Any]:

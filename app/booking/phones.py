@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import phonenumbers
@@ -18,13 +19,14 @@ class Phone:
 def parse_phone(text: str, region: str) -> Phone:
     """Read a phone number, in `region` (such as IN) when it has no `+`.
 
-    Raises ValueError when libphonenumber does not call it valid, or when it has characters other
-    than printable ASCII (libphonenumber itself would read digits of any script).
+    Raises ValueError when libphonenumber does not call it valid, or when it has other characters
+    than numbers are written with (libphonenumber itself reads digits of any script, and skips
+    over words).
     """
     message = (
         f"Not a valid phone number (in {region}; one of elsewhere needs its + and country code)."
     )
-    if not (text.isascii() and text.isprintable()):
+    if not re.fullmatch(r"[0-9 ()+./-]+", text):
         raise ValueError(message)
     try:
         number = phonenumbers.parse(text, region)

@@ -85,9 +85,10 @@ class BookingService:
 
         Raises InvalidRequest when `day` is outside the booking window.
         """
-        if day and (fault := self._calendar.date_fault(day, self._clock())):
+        now = self._clock()
+        if day and (fault := self._calendar.date_fault(day, now)):
             raise InvalidRequest({"date": [fault]})
-        showings = [self._showing(timing, day) for timing in self._show_times]
+        showings = [self._showing(timing, day, now) for timing in self._show_times]
         occupancy = self._store.occupancy(showings)
         return [
             Slot(
@@ -106,14 +107,16 @@ class BookingService:
 
         It has to be in the timetable, still ahead, and within the booking window.
         """
-        now = self._clock()
+        return self._faults(timing, day, self._clock())
+
+    def _faults(self, timing: str | None, day: date | None, now: datetime) -> dict[str, list[str]]:
         faults = {}
         if timing and timing not in self._show_times:
             faults["timing"] = [f"Not in the timetable, which has {', '.join(self._show_times)}."]
         if day and (fault := self._calendar.date_fault(day, now)):
             faults["date"] = [fault]
         if timing and not faults:
-            showing = self._showing(timing, day)
+            showing = self._showing(timing, day, now)
             if showing.has_started(now):
                 faults["timing"] = ["This showing has already started."]
             elif self._calendar.date_fault(showing.date, now):
@@ -130,13 +133,14 @@ class BookingService:
         request = IdempotentRequest.of(key, name=name, phone=phone.given, timing=timing, date=day)
 
         def add() -> StoredTicket:
+            now = self._clock()
             return self._store.add(
                 ticket_id=new_id(),
                 name=name,
                 phone=phone.given,
                 phone_e164=phone.e164,
-                showing=self._bookable_showing(timing, day),
-                booked_at=self._clock().replace(microsecond=0),
+                showing=self._bookable_showing(timing, day, now),
+                booked_at=now.replace(microsecond=0),
                 request=request,
             )
 
@@ -159,7 +163,7 @@ class BookingService:
                 raise TicketExpired
             if stored.showing.has_started(now):
                 raise ShowingStarted
-            showing = self._new_showing(stored, timing, day)
+            showing = self._new_showing(stored, timing, day, now)
             if showing == stored.showing:
                 return self._shown(stored)
             try:
@@ -185,22 +189,24 @@ class BookingService:
         """Return all stored tickets of a timing, or of one showing, by date and seat."""
         return [self._shown(stored) for stored in self._store.list_timing(timing, day)]
 
-    def _showing(self, timing: str, day: date | None) -> Showing:
+    def _showing(self, timing: str, day: date | None, now: datetime) -> Showing:
         if day is None:
-            return self._calendar.next_showing(timing, self._clock())
+            return self._calendar.next_showing(timing, now)
         return self._calendar.showing(timing, day)
 
-    def _bookable_showing(self, timing: str, day: date | None) -> Showing:
-        if faults := self.showing_faults(timing, day):
+    def _bookable_showing(self, timing: str, day: date | None, now: datetime) -> Showing:
+        if faults := self._faults(timing, day, now):
             raise InvalidRequest(faults)
-        return self._showing(timing, day)
+        return self._showing(timing, day, now)
 
-    def _new_showing(self, ticket: StoredTicket, timing: str, day: date | None) -> Showing:
+    def _new_showing(
+        self, ticket: StoredTicket, timing: str, day: date | None, now: datetime
+    ) -> Showing:
         """Return the showing that a ticket is to be moved to."""
         same_day = self._calendar.showing(timing, ticket.showing.date)
-        if day is None and timing in self._show_times and not same_day.has_started(self._clock()):
+        if day is None and timing in self._show_times and not same_day.has_started(now):
             return same_day
-        return self._bookable_showing(timing, day)
+        return self._bookable_showing(timing, day, now)
 
     def _stored(self, ticket_id: str) -> StoredTicket:
         stored = self._store.get(ticket_id)

@@ -70,6 +70,9 @@ def assert_nothing_booked(client: FlaskClient) -> None:
         b"[" * 10_000,
         b'{"name": ' + b"1" * 5_000 + b"}",
         b"name=Asha",
+        b'{"name": NaN}',
+        '{"name": "Asha"}'.encode("utf-16"),
+        b"\x0c",
     ],
 )
 def test_a_body_that_is_no_json_object(client: FlaskClient, path: str, body: bytes) -> None:
@@ -176,7 +179,15 @@ def test_todays_showing_that_has_started(client: FlaskClient) -> None:
     assert refused["errors"].keys() == {"timing"}
 
 
-@pytest.mark.parametrize("name", ["x" * 101, "\u200b", "a\tb", "a\u2028b", "\u00a0"])
+def test_a_body_that_is_cut_off_books_nothing(client: FlaskClient) -> None:
+    body = json.dumps(VALID["/booktickets"]).encode()
+    longer = {"CONTENT_LENGTH": str(len(body) + 100)}
+    answer = client.post("/booktickets", data=body, environ_overrides=longer)
+    assert answer.status_code == 400
+    assert_nothing_booked(client)
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "\u202eAsha", "\u200b", "a\tb", "a\u2028b", "\u00a0"])
 def test_a_name_that_is_none(client: FlaskClient, name: str) -> None:
     assert book(client, name=name, status=400)["errors"].keys() == {"name"}
 

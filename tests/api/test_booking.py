@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.booking.store import TicketStore
+from app.errors import SoldOut
 from tests.api.helpers import (
     ASHA,
     RAVI,
@@ -177,6 +179,21 @@ class TestUpdate:
         ticket = book(client)
         assert_refused(update(client, ticket, "21:00"), 409, "sold_out")
         assert view(client, ticket).json == ticket
+
+    def test_a_ticket_that_got_there_meanwhile_is_not_refused(
+        self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ticket = book(client)
+        move = TicketStore.move
+
+        def move_twice(store: TicketStore, *args: Any) -> None:
+            monkeypatch.setattr(TicketStore, "move", move)
+            move(store, *args)  # the same request, sent twice, and the other was faster
+            raise SoldOut
+
+        monkeypatch.setattr(TicketStore, "move", move_twice)
+        assert update(client, ticket, "21:00").json == view(client, ticket).json
+        assert view(client, ticket).json["timing"] == "21:00"
 
     def test_any_spelling_of_the_phone_will_do(self, client: FlaskClient) -> None:
         assert update(client, book(client), "21:00", phone="+919876543210").status_code == 200

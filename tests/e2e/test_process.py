@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.embedded import EmbeddedMongoDB
+from app.embedded import EmbeddedMongoDB, find_mongod
 from tests.running import (
     HOST,
     ROOT,
@@ -72,7 +72,7 @@ def test_a_stop_is_clean_and_keeps_the_tickets(service: Service, with_signal: in
     assert service.mongod_pid in processes
     assert service.stop(with_signal) == 0
     assert not any(is_alive(pid) for pid in processes)
-    assert "Now exiting" in (service.data_dir / "mongod.log").read_text()
+    assert "Now exiting" in (service.mongodb / "mongod.log").read_text()
     with running_service(service.data_dir, port=service.port) as again:
         assert view(again, ticket) == ticket
 
@@ -147,20 +147,44 @@ def test_a_data_dir_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "too long for a Unix socket" in refusal(tmp_path / ("x" * 100), free_port())
 
 
+@pytest.mark.parametrize("name", ["a b", "a:b,[c]", "ü%20?&", "-x"])
+def test_a_data_dir_may_have_any_name(tmp_path: Path, name: str) -> None:
+    with running_service(tmp_path / name) as service:
+        assert view(service, ticket := book(service)) == ticket
+
+
+def test_mongod_comes_back_though_at_first_it_cannot_be_started(tmp_path: Path) -> None:
+    binary = tmp_path / "bin" / "mongod"
+    binary.parent.mkdir()
+    binary.symlink_to(find_mongod())
+    path = f"{binary.parent}{os.pathsep}{os.environ['PATH']}"
+    with running_service(tmp_path / "data", environ={"PATH": path}) as service:
+        ticket = book(service)
+        binary.rename(tmp_path / "gone")
+        os.kill(service.mongod_pid, signal.SIGKILL)
+        wait_until(lambda: service.connect().request("GET", "/").status == 503)
+        (tmp_path / "gone").rename(binary)
+        wait_until(lambda: view(service, ticket) == ticket)
+
+
 def test_what_mongod_says_of_a_failed_start_is_passed_on(tmp_path: Path) -> None:
-    (tmp_path / "mongodb").mkdir()
-    (tmp_path / "mongodb" / "WiredTiger").write_text("broken")
-    (tmp_path / "mongodb" / "storage.bson").write_text("broken")
+    database = tmp_path / "mongodb" / "db"
+    database.mkdir(parents=True)
+    (database / "WiredTiger").write_text("broken")
+    (database / "storage.bson").write_text("broken")
     message = refusal(tmp_path, free_port())
     assert "The embedded MongoDB does not start" in message
     assert "it gives no reason" not in message
 
 
-def test_the_data_is_private(service: Service) -> None:
-    assert service.data_dir.stat().st_mode & 0o777 == 0o700
-    assert (service.data_dir / "mongodb.sock").stat().st_mode & 0o777 == 0o600
-    listening = Path("/proc/net/tcp").read_text()
-    assert f":{27017:04X} " not in listening
+def test_the_data_is_private_in_a_folder_that_is_not(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with running_service(tmp_path) as service:
+        assert tmp_path.stat().st_mode & 0o777 == 0o755
+        assert service.mongodb.stat().st_mode & 0o777 == 0o700
+        assert (service.mongodb / "mongod.sock").stat().st_mode & 0o777 == 0o600
+        listening = Path("/proc/net/tcp").read_text()
+        assert f":{27017:04X} " not in listening
 
 
 def test_any_wsgi_server_can_serve_the_app(mongod: EmbeddedMongoDB) -> None:

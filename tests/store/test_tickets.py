@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -12,7 +13,10 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from app import create_app
 from app.booking.store import Occupancy, StoredTicket, TicketStore
+from app.config import SettingError, Settings
+from app.embedded import EmbeddedMongoDB
 from app.errors import SoldOut
 from app.idempotency import IdempotentRequest, KeyTaken
 from app.showings import Showing
@@ -197,3 +201,21 @@ def test_another_expiry_changes_the_index_in_place(mongod_database: Database[Any
     for hours in (8, 8, 0.01, 24):
         TicketStore(mongod_database, CAPACITY, timedelta(hours=hours)).prepare()
         assert expiry()["expireAfterSeconds"] == hours * 3600
+
+
+def test_the_indexes_are_made_at_the_start(
+    mongod: EmbeddedMongoDB, mongod_database: Database[Any], settings: Settings
+) -> None:
+    create_app(settings=replace(settings, mongodb_uri=mongod.uri, mongodb_database="tests"))
+    for name, index in (("tickets", "timing_1_date_1_seat_1"), ("sales", "requests.key_1")):
+        assert mongod_database[name].index_information()[index]["unique"]
+        assert "showing_at_1" in mongod_database[name].index_information()
+
+
+def test_a_database_that_breaks_the_rule_is_refused(
+    mongod: EmbeddedMongoDB, mongod_database: Database[Any], settings: Settings
+) -> None:
+    twice = {"timing": "18:00", "date": "2046-11-22", "seat": 1}
+    mongod_database["tickets"].insert_many([dict(twice), dict(twice)])
+    with pytest.raises(SettingError, match="duplicate key"):
+        create_app(settings=replace(settings, mongodb_uri=mongod.uri, mongodb_database="tests"))

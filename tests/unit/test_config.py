@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
@@ -64,6 +65,8 @@ def test_every_setting_is_read() -> None:
         ("MONGODB_DATABASE", "a.b"),
         ("MONGODB_DATABASE", "x" * 64),
         ("DATA_DIR", " "),
+        ("DATA_DIR", "\udcff"),
+        ("MONGODB_URI", "mongodb://db/?tls=true&tlsCAFile=/nope"),
         ("HOST", "not a host"),
         ("PORT", "0"),
         ("PORT", "65536"),
@@ -100,3 +103,19 @@ def test_a_password_is_not_shown() -> None:
     with pytest.raises(SettingError) as refusal:
         Settings.from_environ({"MONGODB_URI": "http://user:secret@db"})
     assert "secret" not in str(refusal.value)
+
+
+def test_nor_a_part_of_one() -> None:
+    with pytest.raises(SettingError) as refusal:
+        Settings.from_environ({"MONGODB_URI": "http://user:sec@ret@db"})
+    assert "ret" not in str(refusal.value)
+
+
+def test_a_machine_without_a_readable_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZoneInfoNotFoundError("Nope/Nope")
+
+    monkeypatch.setattr("tzlocal.get_localzone", fail)
+    with pytest.raises(SettingError, match="THEATRE_TIMEZONE"):
+        Settings.from_environ({})
+    assert Settings.from_environ({"THEATRE_TIMEZONE": "UTC"})

@@ -32,6 +32,9 @@ def test_the_region_counts_without_a_plus_only() -> None:
     "text",
     [
         "",
+        "5555555555",
+        "hello 9876543210",
+        "tel:9876543210",
         "1",
         "12345",
         "hello",
