@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pymongo
 from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -21,6 +22,7 @@ from app.multiplex.store import MultiplexStore
 from app.showings import Calendar
 
 DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
+_PREPARE_SECONDS = 2
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ def prepare_database(uri: str, settings: Settings) -> None:
     Raises SettingError when MongoDB is there and refuses to serve.
     """
     try:
-        with open_client(uri) as client:
+        with open_client(uri) as client, pymongo.timeout(_PREPARE_SECONDS):
             for store in _stores(client[settings.mongodb_database], settings):
                 store.prepare()
     except PyMongoError as error:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60
-_RESTART_SECONDS = 5
+_RESTART_SECONDS = 2
 _LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7) holds 108 with its end
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 

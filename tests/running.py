@@ -132,6 +132,11 @@ class Service:
             thread.join()
         return answers
 
+    def workers(self) -> int:
+        """Count the server processes that listen by now."""
+        listening = f"0100007F:{self.port:04X} 00000000:0000 0A"  # as proc(5) has it
+        return Path("/proc/net/tcp").read_text().count(listening)
+
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code of the main process."""
         self.process.send_signal(with_signal)

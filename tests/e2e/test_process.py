@@ -50,6 +50,10 @@ def children(pid: int) -> list[int]:
     return below
 
 
+def wait_until_gone(processes: list[int]) -> None:
+    wait_until(lambda: not any(is_alive(pid) for pid in processes), seconds=10)
+
+
 def refusal(data_dir: Path, port: int, **environ: str) -> str:
     """Return what `python root.py` says when it will not start."""
     process = start_process(data_dir, port, environ)
@@ -71,20 +75,20 @@ def test_a_stop_is_clean_and_keeps_the_tickets(service: Service, with_signal: in
     processes = children(service.process.pid)
     assert service.mongod_pid in processes
     assert service.stop(with_signal) == 0
-    assert not any(is_alive(pid) for pid in processes)
+    wait_until_gone(processes)
     assert "Now exiting" in (service.mongodb / "mongod.log").read_text()
     with running_service(service.data_dir, port=service.port) as again:
         assert view(again, ticket) == ticket
 
 
 def test_ctrl_c_in_a_terminal_reaches_its_whole_group_and_stops_cleanly(tmp_path: Path) -> None:
-    for _ in range(3):
+    for _ in range(2):
         with running_service(tmp_path) as service:
             service.all_at_once([lambda client: client.request("GET", "/")] * 50, clients=10)
             processes = children(service.process.pid)
             os.killpg(service.process.pid, signal.SIGINT)
             assert service.process.wait(10) == 0
-            assert not any(is_alive(pid) for pid in processes)
+            wait_until_gone(processes)
 
 
 def test_a_killed_service_leaves_no_orphans_and_the_next_takes_over(service: Service) -> None:
@@ -93,7 +97,7 @@ def test_a_killed_service_leaves_no_orphans_and_the_next_takes_over(service: Ser
     service.stop(signal.SIGKILL)
     with running_service(service.data_dir, port=service.port) as again:
         assert view(again, ticket) == ticket
-        wait_until(lambda: not any(is_alive(pid) for pid in processes))
+        wait_until_gone(processes)
 
 
 def test_a_mongod_left_behind_is_cleared_up(tmp_path: Path) -> None:
@@ -147,7 +151,7 @@ def test_a_data_dir_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "too long for a Unix socket" in refusal(tmp_path / ("x" * 100), free_port())
 
 
-@pytest.mark.parametrize("name", ["a b", "a:b,[c]", "ü%20?&", "-x"])
+@pytest.mark.parametrize("name", ["a b:c,[d] ü%20?&", "-x"])
 def test_a_data_dir_may_have_any_name(tmp_path: Path, name: str) -> None:
     with running_service(tmp_path / name) as service:
         assert view(service, ticket := book(service)) == ticket

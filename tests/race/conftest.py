@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Service, running_service
+from tests.running import Service, running_service, wait_until
 
 WORKERS = {"WORKERS": "4", "LOG_LEVEL": "error"}
 
@@ -22,6 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def defenceless(tmp_path: Path) -> Iterator[Service]:
     """A service of the test's own, which may take the guards away from its database."""
     with running_service(tmp_path, environ=WORKERS) as running:
+        wait_until(lambda: running.workers() == int(WORKERS["WORKERS"]))
         # Every worker makes sure of the indexes before its first request, so let all have one.
         for path in ("/", "/api/movies"):
             answers = [lambda connection, path=path: connection.request("GET", path)] * 200

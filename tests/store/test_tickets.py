@@ -206,6 +206,8 @@ def test_another_expiry_changes_the_index_in_place(mongod_database: Database[Any
 def test_the_indexes_are_made_at_the_start(
     mongod: EmbeddedMongoDB, mongod_database: Database[Any], settings: Settings
 ) -> None:
+    for name in ("tickets", "sales"):
+        mongod_database.drop_collection(name)
     create_app(settings=replace(settings, mongodb_uri=mongod.uri, mongodb_database="tests"))
     for name, index in (("tickets", "timing_1_date_1_seat_1"), ("sales", "requests.key_1")):
         assert mongod_database[name].index_information()[index]["unique"]
@@ -216,6 +218,7 @@ def test_a_database_that_breaks_the_rule_is_refused(
     mongod: EmbeddedMongoDB, mongod_database: Database[Any], settings: Settings
 ) -> None:
     twice = {"timing": "18:00", "date": "2046-11-22", "seat": 1}
+    mongod_database.drop_collection("tickets")
     mongod_database["tickets"].insert_many([dict(twice), dict(twice)])
     with pytest.raises(SettingError, match="duplicate key"):
         create_app(settings=replace(settings, mongodb_uri=mongod.uri, mongodb_database="tests"))
