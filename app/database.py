@@ -12,6 +12,9 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailur
 
 Document = dict[str, Any]
 
+# For lists: all in the first answer (which takes 16 MiB), where MongoDB would stop at 101.
+ONE_BATCH = 100_000
+
 # Server errors that pass by themselves: the node is starting, stopping, stepping down or gone, or
 # a write was not acknowledged in time (the names are MongoDB's, in its error_codes.yml).
 _PASSING_ERRORS = {

@@ -14,7 +14,7 @@ from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document, clashes_in, create_expiry_index, find_settled
+from app.database import ONE_BATCH, Document, clashes_in, create_expiry_index, find_settled
 from app.errors import SoldOut
 from app.idempotency import IdempotentRequest, KeyTaken
 from app.showings import Showing, as_utc
@@ -156,7 +156,8 @@ class TicketStore:
     def list_timing(self, timing: str, day: date | None = None) -> list[StoredTicket]:
         """Return all tickets of a timing (of one date, if given) by date, then seat."""
         wanted = {"timing": timing} | ({"date": day.isoformat()} if day else {})
-        found = self._tickets.find(wanted).sort([("date", ASCENDING), ("seat", ASCENDING)])
+        by_seat = [("date", ASCENDING), ("seat", ASCENDING)]
+        found = self._tickets.find(wanted, sort=by_seat, batch_size=ONE_BATCH)
         return [_ticket(document) for document in found]
 
     def occupancy(self, showings: Collection[Showing]) -> dict[Showing, Occupancy]:

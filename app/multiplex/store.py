@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document, create_expiry_index, find_settled, upsert
+from app.database import ONE_BATCH, Document, create_expiry_index, find_settled, upsert
 from app.errors import NotEnoughSeats
 from app.idempotency import IdempotentRequest, KeyTaken
 from app.showings import Showing
@@ -92,7 +92,10 @@ class MultiplexStore:
 
     def screens(self) -> list[StoredScreen]:
         """Return all screens in the order of their numbers."""
-        return [_screen(document) for document in self._screens.find().sort("_id", ASCENDING)]
+        return [
+            _screen(document)
+            for document in self._screens.find(sort=[("_id", ASCENDING)], batch_size=ONE_BATCH)
+        ]
 
     def add_movie(self, screen: StoredScreen, showtime: str, title: str | None) -> StoredMovie:
         """Store a new movie, not on sale, and return it."""
@@ -117,7 +120,10 @@ class MultiplexStore:
 
     def movies(self) -> list[StoredMovie]:
         """Return all movies in the order of their numbers."""
-        return [_movie(document) for document in self._movies.find().sort("_id", ASCENDING)]
+        return [
+            _movie(document)
+            for document in self._movies.find(sort=[("_id", ASCENDING)], batch_size=ONE_BATCH)
+        ]
 
     def put_on_sale(self, number: int) -> StoredMovie | None:
         """Put a movie on sale for good and return it, if there is one with this number."""
@@ -129,10 +135,9 @@ class MultiplexStore:
     def sold(self, showings: Mapping[int, Showing]) -> dict[int, int]:
         """Return how many seats are sold of each movie's given showing, in one query."""
         numbers = {_sale_id(number, showing): number for number, showing in showings.items()}
-        counts = {
-            numbers[sale["_id"]]: sale["sold"]
-            for sale in self._sales.find({"_id": {"$in": list(numbers)}}, {"sold": 1})
-        }
+        wanted = {"_id": {"$in": list(numbers)}}
+        sales = self._sales.find(wanted, {"sold": 1}, batch_size=ONE_BATCH)
+        counts = {numbers[sale["_id"]]: sale["sold"] for sale in sales}
         return {number: counts.get(number, 0) for number in showings}
 
     def sell(

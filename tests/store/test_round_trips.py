@@ -95,11 +95,12 @@ def test_the_ticket_windows_other_routes(watched: FlaskClient, commands: Command
 def test_the_multiplex(watched: FlaskClient, commands: Commands) -> None:
     for _ in range(5):
         add_screen(watched)
-    for number in range(1, 31):
+    for number in range(1, 121):  # more than MongoDB puts into a first answer by itself
         add_movie(watched, screen=1 + number % 5)
         put_on_sale(watched, number)
         buy(watched, movie=number)
-        screens = commands.of(lambda: watched.get("/api/screens"))
-        assert screens == ["find", "find", "find"]
-        assert commands.of(lambda: watched.get("/api/movies")) == ["find", "find"]
+        if number in (1, 10, 120):
+            screens = commands.of(lambda: watched.get("/api/screens"))
+            assert screens == ["find", "find", "find"]
+            assert commands.of(lambda: watched.get("/api/movies")) == ["find", "find"]
     assert commands.of(lambda: buy(watched)) == ["find", "findAndModify"]
