@@ -50,6 +50,8 @@ def main() -> None:
                 os.environ["MONGODB_URI"] = mongodb.uri  # for the workers
                 log.info("MongoDB runs in %s", settings.data_dir.absolute())
             prepare_database(os.environ["MONGODB_URI"], settings)
+            if settings.staff_key is None:
+                log.warning("STAFF_KEY is not set: anyone may list tickets and set up the house")
             log.info("Show times are in %s", settings.theatre_timezone)
             _serve(settings, address)
         log.info("Stopped")

@@ -69,10 +69,10 @@ def create_app(
         "showing_faults": window.showing_faults,
     }
 
-    http.configure(app)
-    operations.configure(app)
+    http.configure(app, settings.staff_key)
+    operations.configure(app, database)
     api = docs.configure(app)
-    for blueprint in (*booking.blueprints, *multiplex.blueprints):
+    for blueprint in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(blueprint)
     return app
 

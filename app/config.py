@@ -110,9 +110,9 @@ def _machine_zone() -> tzinfo:
         ) from None
 
 
-def _setting(default: Any, parse: Callable[[str], Any]) -> Any:
+def _setting(default: Any, parse: Callable[[str], Any], secret: bool = False) -> Any:
     """Declare a setting: `default` is a value or a function, `parse` raises ValueError."""
-    metadata = {"parse": parse}
+    metadata = {"parse": parse, "secret": secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -144,6 +144,9 @@ class Settings:
     phone_region: str = _setting(
         "IN", _one_of(phonenumbers.SUPPORTED_REGIONS, "a two-letter region such as IN")
     )
+    staff_key: str | None = _setting(
+        None, _text("8 to 255 printable ASCII characters without spaces", r"[!-~]{8,255}"), True
+    )
     log_level: str = _setting(
         "info",
         _one_of(
@@ -164,6 +167,9 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                shown = re.sub("//.*@", "//***@", repr(text))  # no password in a message
+                # No password in a message.
+                shown = (
+                    "***" if setting.metadata["secret"] else re.sub("//.*@", "//***@", repr(text))
+                )
                 raise SettingError(f"{name}={shown} cannot be used: set {error}") from None
         return cls(**values)

@@ -24,7 +24,10 @@ def configure(app: Flask) -> flask_smorest.Api:
         API_VERSION="1",
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/",
-        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION}},
+        API_SPEC_OPTIONS={
+            "info": {"description": DESCRIPTION},
+            "components": {"securitySchemes": {"staffKey": {"type": "http", "scheme": "bearer"}}},
+        },
     )
     pages = get_swaggerui_blueprint(
         "/docs",

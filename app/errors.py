@@ -41,6 +41,13 @@ class InvalidRequest(BoxOfficeError):
         self.errors = errors
 
 
+class Unauthorized(BoxOfficeError):
+    """What only the staff may do was asked for without the staff key."""
+
+    code = "unauthorized"
+    detail = "This is for the staff of the theatre; the staff key is missing or wrong."
+
+
 class PhoneMismatch(BoxOfficeError):
     """The ticket exists, but was booked with another phone."""
 

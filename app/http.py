@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -115,6 +117,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 
         return decorator
 
+    def staff_only(self, view: View) -> View:
+        """Ask for the staff key, where one is set, before anything else is looked at."""
+
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            _check_staff_key()
+            return view(*args, **kwargs)
+
+        known = deepcopy(getattr(view, "_apidoc", {}))
+        guarded._apidoc = {**known, "staff_only": True}  # type: ignore[attr-defined]
+        return cast(View, guarded)
+
     def _store_endpoint_docs(self, endpoint: str, *args: Any, **kwargs: Any) -> None:
         """Name operations after their endpoints, for clients that are generated."""
         super()._store_endpoint_docs(endpoint, *args, **kwargs)
@@ -131,6 +145,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         found |= {problems.DATABASE_UNAVAILABLE}
         if "arguments" in doc_info:
             found.add(problems.REFUSALS[errors.InvalidRequest])
+        if "staff_only" in doc_info:
+            found.add(problems.UNAUTHORIZED)
+            doc["security"] = [{}, {"staffKey": []}]  # asked for only where one is set
         if "requestBody" in doc:
             found |= {problems.REFUSALS[errors.MalformedJSON], problems.PAYLOAD_TOO_LARGE}
         successes = {
@@ -146,6 +163,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         for response in doc["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}
         return doc
+
+
+def _check_staff_key() -> None:
+    expected: str | None = current_app.config["STAFF_KEY"]
+    if expected is None:
+        return
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    # In constant time, so that an answer does not tell how much of a guess was right.
+    right = hmac.compare_digest(given.strip().encode(), expected.encode())
+    if scheme.lower() != "bearer" or not right:
+        raise errors.Unauthorized
 
 
 def _example(schema: Schema) -> Any:
@@ -168,8 +196,9 @@ _REQUEST_ID_HEADER = {
 }
 
 
-def configure(app: Flask) -> None:
-    """Give `app` what all requests and answers have in common."""
+def configure(app: Flask, staff_key: str | None) -> None:
+    """Give `app` what all requests and answers have in common; without a key, all is open."""
+    app.config["STAFF_KEY"] = staff_key
     as_json = cast(DefaultJSONProvider, app.json)
     as_json.sort_keys = False
     as_json.ensure_ascii = False  # names of all scripts are legible, by curl too

@@ -20,25 +20,26 @@ log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 16 * 1024
-RETRY_AFTER_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A way to fail: its status, its stable code, and one plain sentence a customer could read.
 
-    `example` has the further members that an answer of this kind carries.
+    `headers` go with every answer of this kind, and `example` has the further members that such an
+    answer carries.
     """
 
     status: HTTPStatus
     code: str
     detail: str
+    headers: dict[str, str] = field(default_factory=dict, compare=False)
     example: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, kind: type[errors.BoxOfficeError], status: HTTPStatus, **example: Any) -> Problem:
         """Return how a refusal of the domain is answered."""
-        return cls(status, kind.code, kind.detail, example)
+        return cls(status, kind.code, kind.detail, example=example)
 
     def document(self, **facts: Any) -> dict[str, Any]:
         """Return the body of the answer, `facts` being its further members."""
@@ -56,9 +57,16 @@ class Problem:
         response = cast(Response, current_app.json.response(self.document(**facts)))
         response.status_code = self.status
         response.mimetype = CONTENT_TYPE
+        response.headers.update(self.headers)
         return response
 
 
+UNAUTHORIZED = Problem(
+    HTTPStatus.UNAUTHORIZED,
+    errors.Unauthorized.code,
+    errors.Unauthorized.detail,
+    headers={"WWW-Authenticate": "Bearer"},
+)
 REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
     kind: Problem.of(kind, status, **example)
     for kind, status, example in (
@@ -80,6 +88,7 @@ REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
         (errors.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}),
     )
 }
+REFUSALS[errors.Unauthorized] = UNAUTHORIZED
 NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
 METHOD_NOT_ALLOWED = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -100,7 +109,8 @@ DATABASE_UNAVAILABLE = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "database_unavailable",
     "The box office cannot reach its database; please try again in a moment.",
-    {"retryable": True},
+    headers={"Retry-After": "2"},
+    example={"retryable": True},
 )
 PROBLEMS = (
     *REFUSALS.values(),
@@ -166,6 +176,9 @@ def documentation(problems: Iterable[Problem]) -> dict[str, Any]:
 
 
 _HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {
+        "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}
+    },
     HTTPStatus.METHOD_NOT_ALLOWED: {
         "Allow": {"description": "The methods it takes.", "schema": {"type": "string"}}
     },
@@ -199,9 +212,7 @@ def _answer_database_error(error: PyMongoError) -> Response:
     if not database.is_outage(error):
         return _answer_bug(error)
     log.warning("MongoDB is unavailable: %s", type(error).__name__)
-    response = DATABASE_UNAVAILABLE.answer(retryable=True)
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    return DATABASE_UNAVAILABLE.answer(retryable=True)
 
 
 def _answer_bug(error: Exception) -> Response:

@@ -21,7 +21,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "app/embedded.py": (set(), {"pymongo"}),
     "app/config.py": ({"showings"}, {"phonenumbers", "pymongo", "tzlocal"}),
     "app/fields.py": ({"showings"}, {"marshmallow"}),
-    "app/operations.py": (set(), {"flask"}),
+    "app/operations.py": ({"http"}, {"flask", "marshmallow", "pymongo"}),
     "app/problems.py": ({"database", "errors"}, {"flask", "marshmallow", "pymongo", "werkzeug"}),
     "app/http.py": (
         {"errors", "problems"},

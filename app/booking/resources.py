@@ -18,6 +18,7 @@ blueprint.post("", endpoint="create_ticket")(book)
 
 
 @blueprint.get("")
+@blueprint.staff_only
 @blueprint.arguments(TimingSchema(), location="query")
 @blueprint.response(200, TicketSchema(many=True))
 def list_tickets(query: dict[str, Any]) -> list[Ticket]:

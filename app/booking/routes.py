@@ -101,6 +101,7 @@ def delete(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/viewontime")
+@blueprint.staff_only
 @blueprint.arguments(TimingSchema())
 @blueprint.response(200, TicketSchema(many=True))
 def view_on_time(body: dict[str, Any]) -> list[Ticket]:

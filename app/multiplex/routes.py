@@ -39,6 +39,7 @@ def multiplex_service() -> MultiplexService:
 
 
 @blueprint.post("/screens")
+@blueprint.staff_only
 @blueprint.arguments(NewScreenSchema())
 @blueprint.response(201, ScreenSchema())
 def add_screen(body: dict[str, Any]) -> Screen:
@@ -54,6 +55,7 @@ def list_screens() -> list[Screen]:
 
 
 @blueprint.post("/movies")
+@blueprint.staff_only
 @blueprint.arguments(NewMovieSchema())
 @blueprint.response(201, MovieSchema())
 @blueprint.refuses(ScreenNotFound)
@@ -76,6 +78,7 @@ def list_movies() -> list[Movie]:
 
 
 @blueprint.put("/tickets")
+@blueprint.staff_only
 @blueprint.arguments(PutOnSaleSchema())
 @blueprint.response(200, MovieSchema())
 @blueprint.refuses(MovieNotFound, SoldOut)

@@ -39,6 +39,7 @@ def test_every_setting_is_read() -> None:
             "ADVANCE_DAYS": "7",
             "THEATRE_TIMEZONE": "Asia/Kathmandu",
             "PHONE_REGION": "np",
+            "STAFF_KEY": "correct-horse-battery",
             "LOG_LEVEL": "DEBUG",
             "UNRELATED": "x",
         }
@@ -54,6 +55,7 @@ def test_every_setting_is_read() -> None:
     assert settings.advance_days == 7
     assert str(settings.theatre_timezone) == "Asia/Kathmandu"
     assert settings.phone_region == "NP"
+    assert settings.staff_key == "correct-horse-battery"
     assert settings.log_level == "debug"
 
 
@@ -103,6 +105,13 @@ def test_a_password_is_not_shown() -> None:
     with pytest.raises(SettingError) as refusal:
         Settings.from_environ({"MONGODB_URI": "http://user:secret@db"})
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", ["", "secret", "secret with spaces", "secret-ä-secret", "x" * 256])
+def test_a_staff_key_that_is_none_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(SettingError) as refusal:
+        Settings.from_environ({"STAFF_KEY": key})
+    assert str(refusal.value).startswith("STAFF_KEY=*** cannot be used: set 8 to 255")
 
 
 def test_nor_a_part_of_one() -> None:
