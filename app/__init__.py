@@ -69,8 +69,8 @@ def create_app(
         "showing_faults": window.showing_faults,
     }
 
+    operations.configure(app, database)  # first, for even a refusal has an id
     http.configure(app, settings.staff_key)
-    operations.configure(app, database)
     api = docs.configure(app)
     for blueprint in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(blueprint)

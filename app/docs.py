@@ -53,3 +53,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # it has no types
 
     def _register_error_handlers(self) -> None:
         pass
+
+    def _register_responses(self) -> None:
+        """Leave out its own descriptions of errors, which nothing here answers with."""
+
+    def _register_pagination_header(self) -> None:
+        """Leave out its pages, which there are none of."""

@@ -25,6 +25,10 @@ class Text(fields.String):
         "control": "May not contain line breaks or other control characters.",
     }
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"minLength": 1, **self.metadata}
+
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, *args, **kwargs)
         categories = {unicodedata.category(character) for character in text}

@@ -208,9 +208,16 @@ def configure(app: Flask, staff_key: str | None) -> None:
     app.config["MAX_CONTENT_LENGTH"] = problems.MAX_BODY_BYTES + 1
     problems.register(app)
 
+    @app.before_request
+    def refuse_what_is_too_large() -> None:
+        # Of routes that take no body, too. One of unknown length is measured when it is read.
+        if (request.content_length or 0) > problems.MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
+
     @app.after_request
     def leave_out_the_type_of_nothing(response: Response) -> Response:
-        if request.method == "OPTIONS" or response.status_code == HTTPStatus.NO_CONTENT:
+        options = request.method == "OPTIONS" and response.status_code == HTTPStatus.OK
+        if options or response.status_code == HTTPStatus.NO_CONTENT:
             response.data = b""
             response.headers.pop("Content-Type", None)
         return response

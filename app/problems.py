@@ -74,7 +74,7 @@ REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
         (
             errors.InvalidRequest,
             HTTPStatus.BAD_REQUEST,
-            {"errors": {"timing": ["Missing data for required field."]}},
+            {"errors": {"field": ["Missing data for required field."]}},
         ),
         (errors.PhoneMismatch, HTTPStatus.FORBIDDEN, {}),
         (errors.TicketNotFound, HTTPStatus.NOT_FOUND, {}),

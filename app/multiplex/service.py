@@ -163,7 +163,7 @@ class MultiplexService:
     def _showing(self, movie: StoredMovie, day: date | None) -> Showing:
         now = self._clock()
         if day is None:
-            return self._calendar.next_showing(movie.showtime, now)
+            day = self._calendar.next_showing(movie.showtime, now).date
         if fault := self._calendar.date_fault(day, now):
             raise InvalidRequest({"date": [fault]})
         showing = self._calendar.showing(movie.showtime, day)

@@ -103,8 +103,15 @@ def test_a_bug_is_logged_and_not_shown(
 def test_an_unknown_address(client: FlaskClient, path: str) -> None:
     as_it_is = {"PATH_INFO": path}  # the test client would read // as the start of a host name
     assert_refused(client.get("/", environ_overrides=as_it_is), 404, "not_found")
+    assert_refused(client.options("/", environ_overrides=as_it_is), 404, "not_found")
     posted = client.post("/", data=b"x" * 50_000, environ_overrides=as_it_is)
-    assert_refused(posted, 404, "not_found")
+    assert_refused(posted, 413, "payload_too_large")
+
+
+def test_a_body_that_nobody_reads_may_not_be_too_large_either(client: FlaskClient) -> None:
+    for method, path in (("GET", "/"), ("DELETE", "/tickets/nope"), ("PUT", "/update")):
+        answer = client.open(path, method=method, data=b" " * 20_000)
+        assert_refused(answer, 413, "payload_too_large")
 
 
 @pytest.mark.parametrize("path", ["/booktickets", "/update", "/delete", "/viewontime", "/viewuser"])

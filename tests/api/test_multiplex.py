@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
+from app import create_app
+from app.config import Settings
 from tests.api.helpers import assert_refused
 from tests.conftest import Clock
 
@@ -166,6 +169,19 @@ def test_a_day_can_be_picked(house: FlaskClient, clock: Clock) -> None:
         assert refused["errors"].keys() == {"date"}
     clock.advance(hours=4)
     assert_refused(buy(house, date="2046-11-22"), 409, "showing_started")
+
+
+def test_the_booking_window_holds_without_a_date_too(
+    database: Database[Any], settings: Settings, clock: Clock
+) -> None:
+    today_only = replace(settings, advance_days=0)
+    house = create_app(database, settings=today_only, clock=clock).test_client()
+    add_screen(house)
+    add_movie(house)
+    put_on_sale(house)
+    ok(buy(house), 201)
+    clock.advance(hours=4)
+    assert assert_refused(buy(house), 400, "invalid_request")["errors"].keys() == {"date"}
 
 
 def test_retries(house: FlaskClient) -> None:

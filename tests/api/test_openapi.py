@@ -81,6 +81,10 @@ def test_every_error_is_problem_json_and_every_code_is_named(document: Any) -> N
     }
 
 
+def test_there_is_nothing_in_it_that_is_not_here(document: Any) -> None:
+    assert not {"Error", "PaginationMetadata"} & document["components"]["schemas"].keys()
+
+
 def test_headers(document: Any) -> None:
     for _, _, operation in operations(document):
         responses = operation["responses"]
