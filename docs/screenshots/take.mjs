@@ -64,6 +64,7 @@ function picture(name) {
 
 async function takeDocs() {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(120_000);
   const asked = [];
   page.on("request", (request) => asked.push(request.url()));
   await page.goto(`${baseUrl}/docs`);
@@ -88,6 +89,7 @@ async function takeDocs() {
 
 async function takeReport() {
   const page = await browser.newPage({ viewport: { width: 1280, height: 960 } });
+  page.setDefaultTimeout(120_000); // the report is large, and the machine may be busy
   await page.route(/^https:/, (route) => {
     const file = new URL(route.request().url()).pathname.split("/").pop();
     const known = REPORT_FILES.find(([name]) => name === file);
@@ -99,14 +101,26 @@ async function takeReport() {
 
   await page.locator("#pills-requests-tab").click();
   await page.locator("#pills-requests").waitFor();
-  // All folders open, so that each request is a card of its own.
-  await page.evaluate(() => globalThis.$("#pills-requests .collapse").addClass("show"));
   for (const [name, which, file] of REQUESTS) {
-    const headings = page.locator('[id^="requests-"]').filter({ hasText: `- ${name} ` });
-    const heading = which === "last" ? headings.last() : headings.first();
-    const card = page.locator(".card", { has: heading }).last();
-    const style = "pre, code { max-height: none !important; height: auto !important }";
-    await card.screenshot({ path: picture(`postman-${file}`), style });
+    const card = await page.evaluateHandle(openCard, [name, which]);
+    const style = ".dyn-height { max-height: none }"; // long bodies in full
+    await card.asElement().screenshot({ path: picture(`postman-${file}`), style });
+    // The page is long enough without those that are taken.
+    await card.evaluate((taken) => taken.remove());
   }
   console.log(`${REQUESTS.length + 3} pictures in ${folder}`);
+}
+
+// Runs in the page: opens the card of one request, with the folders it is in, and returns it.
+function openCard([name, which]) {
+  const headings = [...document.querySelectorAll('[id^="requests-"]')];
+  const found = headings.filter((heading) => heading.textContent.includes(`- ${name} `));
+  const card = found.at(which === "last" ? -1 : 0).closest(".card");
+  for (const part of card.querySelectorAll(".collapse")) {
+    part.classList.add("show");
+  }
+  for (let folder = card; folder; folder = folder.parentElement.closest(".collapse")) {
+    folder.classList.add("show");
+  }
+  return card;
 }
