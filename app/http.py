@@ -146,7 +146,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         if "arguments" in doc_info:
             found.add(problems.REFUSALS[errors.InvalidRequest])
         if "staff_only" in doc_info:
-            found.add(problems.UNAUTHORIZED)
+            found.add(problems.REFUSALS[errors.Unauthorized])
             doc["security"] = [{}, {"staffKey": []}]  # asked for only where one is set
         if "requestBody" in doc:
             found |= {problems.REFUSALS[errors.MalformedJSON], problems.PAYLOAD_TOO_LARGE}

@@ -61,12 +61,6 @@ class Problem:
         return response
 
 
-UNAUTHORIZED = Problem(
-    HTTPStatus.UNAUTHORIZED,
-    errors.Unauthorized.code,
-    errors.Unauthorized.detail,
-    headers={"WWW-Authenticate": "Bearer"},
-)
 REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
     kind: Problem.of(kind, status, **example)
     for kind, status, example in (
@@ -87,8 +81,14 @@ REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
         (errors.TicketExpired, HTTPStatus.CONFLICT, {}),
         (errors.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}),
     )
+} | {
+    errors.Unauthorized: Problem(
+        HTTPStatus.UNAUTHORIZED,
+        errors.Unauthorized.code,
+        errors.Unauthorized.detail,
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 }
-REFUSALS[errors.Unauthorized] = UNAUTHORIZED
 NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
 METHOD_NOT_ALLOWED = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,

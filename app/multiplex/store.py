@@ -173,6 +173,7 @@ class MultiplexStore:
             },
         }
         while True:
+            # Asked first because mongomock has no unique index on lists; MongoDB's index decides.
             if request and self.find_by_key(request.key):
                 raise KeyTaken
             # An upsert does not ask whether a new showing has that many seats.
