@@ -5,32 +5,41 @@ from __future__ import annotations
 import signal
 
 if __name__ == "__mp_main__":
-    # A worker process, from its first moment on and in all its threads. See _stop_on_sigterm.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    # A worker, in all its threads: Ctrl-C, which a terminal sends to every process at once, is for
+    # the main process alone. It sends the workers SIGTERM.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 import contextlib
 import logging
 import multiprocessing
 import os
+import resource
 import socket
 import sys
-import threading
+import tempfile
 import time
 from typing import NoReturn
 
-from flask import Flask
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from app import create_app, prepare_database
+from app import create_app, logs, prepare_database
 from app.config import SettingError, Settings
 from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
+from app.gateway import Gateway
+from app.metrics import FOLDER_VARIABLE
+from app.operations import PATHS as OPERATIONS_PATHS
+from app.problems import MAX_BODY_BYTES
 
-log = logging.getLogger("box-office")
+log = logging.getLogger("app.root")
 
 _PORT_WAIT_SECONDS = 3
 _STOP_SECONDS = 15  # for the requests under way, each of which has 4 s to hear from MongoDB
+_HEADER_SECONDS = 30  # for a request's headers to come, or for the next request on a connection
+_LONGEST_HEADERS = 64 * 1024  # bytes
+_CONNECTIONS = 4096  # to each worker; more wait until one is closed
 
 
 class StartError(Exception):
@@ -42,13 +51,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     try:
         settings = Settings.from_environ()
-        _configure_logging(settings)
+        logs.configure(settings.log_level)
         address = _free_address(settings.host, settings.port)
         with contextlib.ExitStack() as running:
             if not settings.mongodb_uri:
                 mongodb = running.enter_context(EmbeddedMongoDB(settings.data_dir))
                 os.environ["MONGODB_URI"] = mongodb.uri  # for the workers
                 log.info("MongoDB runs in %s", settings.data_dir.absolute())
+            figures = running.enter_context(tempfile.TemporaryDirectory(prefix="box-office-"))
+            os.environ[FOLDER_VARIABLE] = figures  # for the workers, too
             prepare_database(os.environ["MONGODB_URI"], settings)
             if settings.staff_key is None:
                 log.warning("STAFF_KEY is not set: anyone may list tickets and set up the house")
@@ -93,51 +104,55 @@ def _free_address(host: str, port: int) -> str:
 
 
 def _serve(settings: Settings, address: str) -> None:
+    connections = min(_CONNECTIONS, _open_files() // 2)
     server = Granian(
         "root:app",
         address=address,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=settings.workers,
-        blocking_threads=settings.threads,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_LONGEST_HEADERS
+        ),
+        websockets=False,
+        backlog=connections,
+        backpressure=connections,
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
         log_level=LogLevels.warning,
+        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}},  # as ours
     )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     log.info("Serving http://%s:%s with %s workers", shown, settings.port, settings.workers)
     server.serve(target_loader=_load_worker)
 
 
-def _load_worker(_target: str) -> Flask:
+def _open_files() -> int:
+    """Raise the limit of open files as far as may be useful and allowed; return what it is then."""
+    useful = 2 * _CONNECTIONS  # every other for MongoDB, the log and the like
+    soft, hard = (
+        useful if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if soft < min(useful, hard):
+        soft = min(useful, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
+
+
+def _load_worker(_target: str) -> Gateway:
     """Make the app, in a worker process."""
-    threading.Thread(target=_stop_on_sigterm, daemon=True).start()
     parent = multiprocessing.parent_process()
     if parent and parent.pid:
         die_with_parent(parent.pid)
     settings = Settings.from_environ()
-    _configure_logging(settings)
-    return create_app(settings=settings)
-
-
-def _stop_on_sigterm() -> None:
-    """Wait for SIGTERM on behalf of the whole worker, and stop it.
-
-    Left to themselves, signals go to any thread, and one that another than the main thread takes
-    does not wake that one, which waits for it in granian: the worker would never stop. So all
-    threads block them and this one asks. Ctrl-C, which a terminal sends to every process at once,
-    is for the main process alone; it sends the workers SIGTERM.
-    """
-    signal.sigwait({signal.SIGTERM})
-    handler = signal.getsignal(signal.SIGTERM)
-    if not callable(handler):
-        os._exit(0)  # it does not serve yet
-    handler(signal.SIGTERM, None)
-
-
-def _configure_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logs.configure(settings.log_level)
+    return Gateway(
+        create_app(settings=settings),
+        threads=settings.threads,
+        longest_body=MAX_BODY_BYTES + 1,  # one more shows that it is too long
+        apart=OPERATIONS_PATHS,
     )
 
 

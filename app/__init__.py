@@ -12,7 +12,7 @@ from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from app import booking, docs, http, multiplex, operations
+from app import booking, docs, http, multiplex, operations, rate_limit
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import SettingError, Settings
@@ -70,6 +70,7 @@ def create_app(
     }
 
     operations.configure(app, database)  # first, for even a refusal has an id
+    rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
     http.configure(app, settings.staff_key)
     api = docs.configure(app)
     for blueprint in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):

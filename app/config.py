@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+import limits
 import phonenumbers
 import pymongo.errors
 import pymongo.uri_parser
 import tzlocal
+from limits import RateLimitItem
 
 from app.showings import parse_timing
 
@@ -110,6 +113,14 @@ def _machine_zone() -> tzinfo:
         ) from None
 
 
+def _rate_limit(text: str) -> tuple[RateLimitItem, ...]:
+    with contextlib.suppress(ValueError):
+        parsed = tuple(limits.parse_many(text))
+        if all(limit.amount > 0 for limit in parsed):
+            return parsed
+    raise ValueError("a number of requests and a time such as 60 per minute")
+
+
 def _setting(default: Any, parse: Callable[[str], Any], secret: bool = False) -> Any:
     """Declare a setting: `default` is a value or a function, `parse` raises ValueError."""
     metadata = {"parse": parse, "secret": secret}
@@ -147,6 +158,7 @@ class Settings:
     staff_key: str | None = _setting(
         None, _text("8 to 255 printable ASCII characters without spaces", r"[!-~]{8,255}"), True
     )
+    rate_limit: tuple[RateLimitItem, ...] = _setting((), _rate_limit)
     log_level: str = _setting(
         "info",
         _one_of(

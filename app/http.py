@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import time
 from collections.abc import Callable
 from copy import deepcopy
 from functools import wraps
@@ -11,20 +12,23 @@ from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar, cast
 
 import flask_smorest
-from flask import Flask, Request, Response, current_app, request
+from flask import Flask, Request, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 from marshmallow.experimental.context import Context
 from webargs.core import Parser
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 
 from app import errors, problems
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Says that an answer is that of an earlier request with the same idempotency key.
-REPLAYED = {"Idempotency-Replayed": "true"}
+# The key of the WSGI environment under which a server may say when a request had come, by
+# time.monotonic(), before it waited for a thread.
+RECEIVED_AT = "boxoffice.received_at"
+_LONGEST_WAIT_SECONDS = 10
+
 LOCATION_HEADER = {
     "Location": {"description": "The address of what was made.", "schema": {"type": "string"}}
 }
@@ -53,6 +57,15 @@ class IdempotencyHeaders(Schema):
             "pattern": "^[ -~]*$",
         },
     )
+
+
+def sale(replayed: bool) -> dict[str, str]:
+    """Return the headers of an answer that sells something, and have a new sale counted.
+
+    It is `replayed` when an earlier request with the same idempotency key had made the sale.
+    """
+    g.sold = not replayed
+    return {"Idempotency-Replayed": "true"} if replayed else {}
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -142,7 +155,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         """Add its name, and the problems that it may answer, to a route's documentation."""
         found = {problems.REFUSALS[kind] for kind in doc_info.get("refuses", ())}
         found |= {problems.METHOD_NOT_ALLOWED, problems.INTERNAL_ERROR}
-        found |= {problems.DATABASE_UNAVAILABLE}
+        found |= {problems.TOO_MANY_REQUESTS, problems.DATABASE_UNAVAILABLE, problems.OVERLOADED}
         if "arguments" in doc_info:
             found.add(problems.REFUSALS[errors.InvalidRequest])
         if "staff_only" in doc_info:
@@ -150,6 +163,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
             doc["security"] = [{}, {"staffKey": []}]  # asked for only where one is set
         if "requestBody" in doc:
             found |= {problems.REFUSALS[errors.MalformedJSON], problems.PAYLOAD_TOO_LARGE}
+            found |= {problems.REQUEST_TIMEOUT}
         successes = {
             str(int(status)): response
             for status, response in doc["responses"].items()
@@ -158,7 +172,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         doc["operationId"] = doc_info["operation_id"]
         for described in (doc.get("requestBody", {}), *successes.values()):
             for content in described.get("content", {}).values():
-                content["example"] = _example(content["schema"])
+                if isinstance(content["schema"], Schema):
+                    content["example"] = _example(content["schema"])
         doc["responses"] = {**successes, **problems.documentation(found)}
         for response in doc["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}
@@ -209,10 +224,25 @@ def configure(app: Flask, staff_key: str | None) -> None:
     problems.register(app)
 
     @app.before_request
+    def refuse_what_has_waited_too_long() -> None:
+        # Its client has hardly any patience left, and those behind it would wait in vain, too.
+        received: float | None = request.environ.get(RECEIVED_AT)
+        if received and time.monotonic() - received > _LONGEST_WAIT_SECONDS:
+            raise ServiceUnavailable
+
+    @app.before_request
     def refuse_what_is_too_large() -> None:
         # Of routes that take no body, too. One of unknown length is measured when it is read.
         if (request.content_length or 0) > problems.MAX_BODY_BYTES:
             raise RequestEntityTooLarge
+
+    @app.after_request
+    def keep_it_between_us(response: Response) -> Response:
+        # As OWASP's REST security cheat sheet advises.
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
     @app.after_request
     def leave_out_the_type_of_nothing(response: Response) -> Response:

@@ -1,8 +1,10 @@
-"""What operators need: an id for every request, and whether the service lives and is ready."""
+"""What operators need: a request's id, its line in the log, health and metrics."""
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 import uuid
 from typing import Any
 
@@ -11,14 +13,16 @@ from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
 from pymongo.database import Database
 
-from app.http import Blueprint
+from app import metrics
+from app.http import RECEIVED_AT, Blueprint
 
 REQUEST_ID_HEADER = "X-Request-Id"
+PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
 _READY_SECONDS = 2
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-blueprint = Blueprint(
-    "Operations", __name__, url_prefix="/health", description="For those who run the service."
-)
+log = logging.getLogger(__name__)
+blueprint = Blueprint("Operations", __name__, description="For those who run the service.")
 
 
 class HealthSchema(Schema):
@@ -28,31 +32,54 @@ class HealthSchema(Schema):
 
 
 def configure(app: Flask, database: Database[Any]) -> None:
-    """Give every request an id, the caller's if it is sane, and say it in the answer.
+    """Give every request an id, the caller's if it is sane; log and count its answer.
 
+    Neither log nor metrics hold what a customer sent: routes are named by their templates.
     Readiness asks `database`.
     """
     app.extensions["database"] = database
+    app.extensions["metrics"] = figures = metrics.Metrics()
 
     @app.before_request
-    def take_request_id() -> None:
+    def note_its_arrival() -> None:
+        g.received_at = request.environ.get(RECEIVED_AT) or time.monotonic()
         given = request.headers.get(REQUEST_ID_HEADER, "")
         g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
 
     @app.after_request
-    def return_request_id(response: Response) -> Response:
+    def tell_of_it(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
+        method = request.method if request.method in _METHODS else "other"
+        route = str(request.url_rule or "none")
+        seconds = time.monotonic() - g.received_at
+        figures.count_request(method, route, response.status_code, seconds)
+        if g.get("sold"):
+            figures.count_booking(route)
+        if "problem_code" in g:
+            figures.count_refusal(g.problem_code)
+        log.info(
+            "%s %s %s",
+            method,
+            route,
+            response.status_code,
+            extra={
+                "method": method,
+                "route": route,
+                "status": response.status_code,
+                "milliseconds": round(seconds * 1000, 2),
+            },
+        )
         return response
 
 
-@blueprint.get("/live")
+@blueprint.get("/health/live")
 @blueprint.response(200, HealthSchema())
 def live() -> dict[str, str]:
     """Tell that the process serves"""
     return {"status": "ok"}
 
 
-@blueprint.get("/ready")
+@blueprint.get("/health/ready")
 @blueprint.response(200, HealthSchema())
 def ready() -> dict[str, str]:
     """Tell whether MongoDB answers, within two seconds
@@ -62,3 +89,11 @@ def ready() -> dict[str, str]:
     with pymongo.timeout(_READY_SECONDS):
         current_app.extensions["database"].command("ping")
     return {"status": "ok"}
+
+
+@blueprint.get("/metrics")
+@blueprint.response(200, {"type": "string"}, content_type="text/plain")
+def show_metrics() -> Response:
+    """Tell Prometheus of requests, bookings and refusals, in all server processes"""
+    figures: metrics.Metrics = current_app.extensions["metrics"]
+    return Response(figures.exposition(), content_type=metrics.CONTENT_TYPE)

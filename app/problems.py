@@ -26,20 +26,26 @@ MAX_BODY_BYTES = 16 * 1024
 class Problem:
     """A way to fail: its status, its stable code, and one plain sentence a customer could read.
 
-    `headers` go with every answer of this kind, and `example` has the further members that such an
-    answer carries.
+    `headers` and `facts` (members beside the standard ones) go with every answer of this kind;
+    where they differ from answer to answer, these are examples.
     """
 
     status: HTTPStatus
     code: str
     detail: str
     headers: dict[str, str] = field(default_factory=dict, compare=False)
-    example: dict[str, Any] = field(default_factory=dict, compare=False)
+    facts: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, kind: type[errors.BoxOfficeError], status: HTTPStatus, **example: Any) -> Problem:
+    def of(
+        cls,
+        kind: type[errors.BoxOfficeError],
+        status: HTTPStatus,
+        headers: dict[str, str] | None = None,
+        **facts: Any,
+    ) -> Problem:
         """Return how a refusal of the domain is answered."""
-        return cls(status, kind.code, kind.detail, example=example)
+        return cls(status, kind.code, kind.detail, headers or {}, facts)
 
     def document(self, **facts: Any) -> dict[str, Any]:
         """Return the body of the answer, `facts` being its further members."""
@@ -49,6 +55,7 @@ class Problem:
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
+            **self.facts,
             **facts,
         }
 
@@ -58,35 +65,34 @@ class Problem:
         response.status_code = self.status
         response.mimetype = CONTENT_TYPE
         response.headers.update(self.headers)
+        g.problem_code = self.code
         return response
 
 
+_BEARER = {"WWW-Authenticate": "Bearer"}
+_SOON = {"Retry-After": "2"}  # seconds
+
 REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
-    kind: Problem.of(kind, status, **example)
-    for kind, status, example in (
-        (errors.MalformedJSON, HTTPStatus.BAD_REQUEST, {}),
+    kind: Problem.of(kind, status, headers, **facts)
+    for kind, status, headers, facts in (
+        (errors.MalformedJSON, HTTPStatus.BAD_REQUEST, {}, {}),
         (
             errors.InvalidRequest,
             HTTPStatus.BAD_REQUEST,
+            {},
             {"errors": {"field": ["Missing data for required field."]}},
         ),
-        (errors.PhoneMismatch, HTTPStatus.FORBIDDEN, {}),
-        (errors.TicketNotFound, HTTPStatus.NOT_FOUND, {}),
-        (errors.ScreenNotFound, HTTPStatus.NOT_FOUND, {}),
-        (errors.MovieNotFound, HTTPStatus.NOT_FOUND, {}),
-        (errors.SoldOut, HTTPStatus.CONFLICT, {}),
-        (errors.NotEnoughSeats, HTTPStatus.CONFLICT, {"seats_left": 2}),
-        (errors.NotOnSale, HTTPStatus.CONFLICT, {}),
-        (errors.ShowingStarted, HTTPStatus.CONFLICT, {}),
-        (errors.TicketExpired, HTTPStatus.CONFLICT, {}),
-        (errors.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}),
-    )
-} | {
-    errors.Unauthorized: Problem(
-        HTTPStatus.UNAUTHORIZED,
-        errors.Unauthorized.code,
-        errors.Unauthorized.detail,
-        headers={"WWW-Authenticate": "Bearer"},
+        (errors.Unauthorized, HTTPStatus.UNAUTHORIZED, _BEARER, {}),
+        (errors.PhoneMismatch, HTTPStatus.FORBIDDEN, {}, {}),
+        (errors.TicketNotFound, HTTPStatus.NOT_FOUND, {}, {}),
+        (errors.ScreenNotFound, HTTPStatus.NOT_FOUND, {}, {}),
+        (errors.MovieNotFound, HTTPStatus.NOT_FOUND, {}, {}),
+        (errors.SoldOut, HTTPStatus.CONFLICT, {}, {}),
+        (errors.NotEnoughSeats, HTTPStatus.CONFLICT, {}, {"seats_left": 2}),
+        (errors.NotOnSale, HTTPStatus.CONFLICT, {}, {}),
+        (errors.ShowingStarted, HTTPStatus.CONFLICT, {}, {}),
+        (errors.TicketExpired, HTTPStatus.CONFLICT, {}, {}),
+        (errors.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}, {}),
     )
 }
 NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
@@ -95,10 +101,23 @@ METHOD_NOT_ALLOWED = Problem(
     "method_not_allowed",
     "This address does not take this method; see the Allow header.",
 )
+REQUEST_TIMEOUT = Problem(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "request_timeout",
+    "The request did not arrive whole in time.",
+    facts={"retryable": True},
+)
 PAYLOAD_TOO_LARGE = Problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "payload_too_large",
     f"The body of the request is larger than {MAX_BODY_BYTES // 1024} KiB.",
+)
+TOO_MANY_REQUESTS = Problem(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_requests",
+    "There have been too many requests from this address; please try again later.",
+    _SOON,
+    {"retryable": True},
 )
 INTERNAL_ERROR = Problem(
     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -109,14 +128,31 @@ DATABASE_UNAVAILABLE = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "database_unavailable",
     "The box office cannot reach its database; please try again in a moment.",
-    headers={"Retry-After": "2"},
-    example={"retryable": True},
+    _SOON,
+    {"retryable": True},
 )
+OVERLOADED = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "overloaded",
+    "The box office has more to do than it can; please try again in a moment.",
+    _SOON,
+    {"retryable": True},
+)
+# What Flask and Werkzeug raise of themselves, by status.
+_HTTP_PROBLEMS = {
+    problem.status: problem
+    for problem in (
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        REQUEST_TIMEOUT,
+        PAYLOAD_TOO_LARGE,
+        TOO_MANY_REQUESTS,
+        OVERLOADED,
+    )
+}
 PROBLEMS = (
     *REFUSALS.values(),
-    NOT_FOUND,
-    METHOD_NOT_ALLOWED,
-    PAYLOAD_TOO_LARGE,
+    *_HTTP_PROBLEMS.values(),
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
 )
@@ -161,13 +197,12 @@ def documentation(problems: Iterable[Problem]) -> dict[str, Any]:
     return {
         str(status.value): {
             "description": "\n".join(f"- `{each.code}`: {each.detail}" for each in group),
-            "headers": _HEADERS.get(status, {}),
+            "headers": {name: _HEADERS[name] for each in group for name in each.headers}
+            | ({"Allow": _HEADERS["Allow"]} if METHOD_NOT_ALLOWED in group else {}),
             "content": {
                 CONTENT_TYPE: {
                     "schema": ProblemSchema,
-                    "examples": {
-                        each.code: {"value": each.document(**each.example)} for each in group
-                    },
+                    "examples": {each.code: {"value": each.document()} for each in group},
                 }
             },
         }
@@ -176,15 +211,9 @@ def documentation(problems: Iterable[Problem]) -> dict[str, Any]:
 
 
 _HEADERS = {
-    HTTPStatus.UNAUTHORIZED: {
-        "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}
-    },
-    HTTPStatus.METHOD_NOT_ALLOWED: {
-        "Allow": {"description": "The methods it takes.", "schema": {"type": "string"}}
-    },
-    HTTPStatus.SERVICE_UNAVAILABLE: {
-        "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-    },
+    "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
+    "Allow": {"description": "The methods it takes.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
 }
 
 
@@ -194,13 +223,12 @@ def _answer_refusal(error: errors.BoxOfficeError) -> Response:
 
 def _answer_http_exception(error: HTTPException) -> Response:
     original = error.get_response()
-    by_status = {each.status: each for each in (NOT_FOUND, METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE)}
     other = Problem(
         HTTPStatus(original.status_code),
         errors.InvalidRequest.code,
         "The request cannot be understood.",
     )
-    response = by_status.get(other.status, other).answer()
+    response = _HTTP_PROBLEMS.get(other.status, other).answer()
     # Such as Allow and Retry-After.
     for name, value in original.headers:
         if name not in ("Content-Type", "Content-Length"):
@@ -212,17 +240,16 @@ def _answer_database_error(error: PyMongoError) -> Response:
     if not database.is_outage(error):
         return _answer_bug(error)
     log.warning("MongoDB is unavailable: %s", type(error).__name__)
-    return DATABASE_UNAVAILABLE.answer(retryable=True)
+    return DATABASE_UNAVAILABLE.answer()
 
 
 def _answer_bug(error: Exception) -> Response:
     # The text of an exception may hold a customer's data, its traceback only code.
     log.error(
-        "%s in %s %s, request %s\n%s",
+        "%s in %s %s",
         type(error).__name__,
         request.method,
         request.url_rule,
-        g.get("request_id"),
-        "".join(traceback.format_tb(error.__traceback__)),
+        extra={"traceback": "".join(traceback.format_tb(error.__traceback__))},
     )
     return INTERNAL_ERROR.answer()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from app import create_app
+from app import create_app, logs
 from app.config import Settings
 from app.database import open_client
 from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
@@ -90,6 +94,18 @@ def database(request: pytest.FixtureRequest) -> Database[Any]:
     """An empty database, of each kind in turn."""
     database: Database[Any] = request.getfixturevalue(f"{request.param}_database")
     return database
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
+    """A function that returns what has been logged, a dict a line."""
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    logs.configure("debug")
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    root.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from app.database import open_client
@@ -77,6 +78,7 @@ class Service:
     port: int
     process: subprocess.Popen[str]
     data_dir: Path
+    log: IO[str] | None = None
 
     @property
     def mongodb(self) -> Path:
@@ -96,6 +98,12 @@ class Service:
         """One of its collections, past the service."""
         with open_client(self.mongodb_uri) as client:
             yield client["boxoffice"][name]
+
+    def logged(self) -> list[Any]:
+        """Return what it has logged so far, a dict a line."""
+        assert self.log
+        self.log.seek(0)
+        return [json.loads(line) for line in self.log]
 
     def connect(self) -> Connection:
         return Connection(self.port)
@@ -151,12 +159,16 @@ def free_port() -> int:
 
 
 def start_process(
-    data_dir: Path, port: int, environ: Mapping[str, str] | None = None
+    data_dir: Path,
+    port: int,
+    environ: Mapping[str, str] | None = None,
+    log: IO[str] | int = subprocess.DEVNULL,
 ) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
     return subprocess.Popen(
         [sys.executable, str(ROOT)],
         env={**inherited, "DATA_DIR": str(data_dir), "PORT": str(port), **(environ or {})},
+        stdout=log,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # as a terminal starts it, a group of its own
@@ -169,16 +181,17 @@ def running_service(
 ) -> Iterator[Service]:
     """Run `python root.py` until it answers, and stop it in the end."""
     port = port or free_port()
-    service = Service(port, start_process(data_dir, port, environ), data_dir)
-    # Its log is read and thrown away, lest it fill the pipe.
-    assert service.process.stderr
-    threading.Thread(target=service.process.stderr.read, daemon=True).start()
-    try:
-        wait_until(lambda: service.connect().request("GET", "/").status == 200)
-        yield service
-    finally:
-        if service.process.poll() is None:
-            service.stop()
+    with tempfile.TemporaryFile("w+") as log:
+        service = Service(port, start_process(data_dir, port, environ, log), data_dir, log)
+        # Nothing is expected there, and it must not fill the pipe.
+        assert service.process.stderr
+        threading.Thread(target=service.process.stderr.read, daemon=True).start()
+        try:
+            wait_until(lambda: service.connect().request("GET", "/").status == 200)
+            yield service
+        finally:
+            if service.process.poll() is None:
+                service.stop()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = LONGEST_START) -> None:

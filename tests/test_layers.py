@@ -19,9 +19,13 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "app/idempotency.py": ({"errors"}, set()),
     "app/database.py": (set(), {"pymongo"}),
     "app/embedded.py": (set(), {"pymongo"}),
-    "app/config.py": ({"showings"}, {"phonenumbers", "pymongo", "tzlocal"}),
+    "app/gateway.py": ({"http"}, {"granian", "werkzeug"}),
+    "app/logs.py": (set(), {"flask", "pythonjsonlogger"}),
+    "app/metrics.py": (set(), {"prometheus_client"}),
+    "app/rate_limit.py": (set(), {"flask", "limits", "pymongo", "werkzeug"}),
+    "app/config.py": ({"showings"}, {"limits", "phonenumbers", "pymongo", "tzlocal"}),
     "app/fields.py": ({"showings"}, {"marshmallow"}),
-    "app/operations.py": ({"http"}, {"flask", "marshmallow", "pymongo"}),
+    "app/operations.py": ({"http", "metrics"}, {"flask", "marshmallow", "pymongo"}),
     "app/problems.py": ({"database", "errors"}, {"flask", "marshmallow", "pymongo", "werkzeug"}),
     "app/http.py": (
         {"errors", "problems"},
@@ -75,6 +79,7 @@ def test_no_import_runs_uphill_or_sideways(module: Path) -> None:
             assert name.partition(".")[0] in libraries, f"{module} must not import {name}"
 
 
-def test_only_the_launcher_and_the_tests_know_the_embedded_mongodb() -> None:
-    assert not [module for module in MODULES if "app.embedded" in imports(module)]
-    assert "app.embedded" in imports(Path("root.py"))
+@pytest.mark.parametrize("part", ["app.embedded", "app.gateway", "app.logs"])
+def test_only_the_launcher_and_the_tests_know_how_it_is_run(part: str) -> None:
+    assert not [module for module in MODULES if part in imports(module)]
+    assert part in imports(Path("root.py"))

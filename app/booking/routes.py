@@ -28,7 +28,7 @@ from app.errors import (
     TicketExpired,
     TicketNotFound,
 )
-from app.http import LOCATION_HEADER, REPLAYED, REPLAYED_HEADER, Blueprint, IdempotencyHeaders
+from app.http import LOCATION_HEADER, REPLAYED_HEADER, Blueprint, IdempotencyHeaders, sale
 
 blueprint = Blueprint(
     "Ticket window", __name__, description="Book, move, view and delete tickets of the timetable."
@@ -68,7 +68,7 @@ def book(headers: dict[str, Any], body: dict[str, Any]) -> tuple[Ticket, dict[st
     """
     booking = booking_service().book(**body, **headers)
     location = url_for("Tickets.view_ticket", ticket_id=booking.ticket.ticket_id)
-    return booking.ticket, {"Location": location, **(REPLAYED if booking.replayed else {})}
+    return booking.ticket, {"Location": location, **sale(booking.replayed)}
 
 
 @blueprint.post("/update")

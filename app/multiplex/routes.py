@@ -15,7 +15,7 @@ from app.errors import (
     ShowingStarted,
     SoldOut,
 )
-from app.http import REPLAYED, REPLAYED_HEADER, Blueprint, IdempotencyHeaders
+from app.http import REPLAYED_HEADER, Blueprint, IdempotencyHeaders, sale
 from app.multiplex.schemas import (
     MovieSchema,
     NewMovieSchema,
@@ -102,4 +102,4 @@ def buy(headers: dict[str, Any], body: dict[str, Any]) -> tuple[Purchase, dict[s
     buys once.
     """
     purchase = multiplex_service().buy(**body, **headers)
-    return purchase, REPLAYED if purchase.replayed else {}
+    return purchase, sale(purchase.replayed)

@@ -1,0 +1,142 @@
+"""Between the server and Flask: requests are read whole, in time, before they take a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from granian.rsgi import (  # type: ignore[attr-defined]  # exported, but not in so many words
+    HTTPProtocol,
+    ProtocolClosed,
+    Scope,
+)
+from werkzeug.exceptions import RequestTimeout
+
+from app.http import RECEIVED_AT
+
+_BODY_SECONDS = 10
+
+
+class Gateway:
+    """An RSGI application that calls the WSGI application `app` in `threads` threads.
+
+    A WSGI server gives a request a thread from its first byte on, so that a handful of clients who
+    stop halfway through a body would hold all of them. Here the event loop waits for the body, for
+    10 s at the most, and up to `longest_body` bytes; what comes after those is not read. Paths that
+    start with one of `apart` have two threads of their own, so they never wait behind others.
+
+    Granian documents RSGI, and PEP 3333 WSGI.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, *, threads: int, longest_body: int, apart: tuple[str, ...]
+    ) -> None:
+        self._app = app
+        self._longest_body = longest_body
+        self._apart = apart
+        self._threads = ThreadPoolExecutor(threads, "request")
+        self._threads_apart = ThreadPoolExecutor(2, "request-apart")
+
+    async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Answer a request."""
+        environ = _environ(scope)
+        environ["wsgi.input"] = await self._body(environ, protocol)
+        environ[RECEIVED_AT] = time.monotonic()
+        threads = self._threads_apart if scope.path.startswith(self._apart) else self._threads
+        answer = _Answer()
+        await asyncio.get_running_loop().run_in_executor(threads, answer.take, self._app, environ)
+        protocol.response_bytes(answer.status, answer.headers, answer.body)
+
+    async def _body(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> io.IOBase:
+        """Return the body; reading raises RequestTimeout if it has not come in time."""
+        has_none = environ.get("CONTENT_LENGTH", "0") == "0"
+        if has_none and "HTTP_TRANSFER_ENCODING" not in environ:
+            return io.BytesIO()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                async for chunk in protocol:
+                    body += chunk
+                    if len(body) >= self._longest_body:
+                        break
+        except TimeoutError:
+            return _OverdueBody()
+        except ProtocolClosed:
+            pass  # cut off, which shows in its length
+        return io.BytesIO(body[: self._longest_body])
+
+
+class _OverdueBody(io.RawIOBase):
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _buffer: Any) -> int:
+        raise RequestTimeout
+
+
+@dataclass
+class _Answer:
+    """What the WSGI application answers."""
+
+    status: int = 500
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+    def take(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
+        start: StartResponse = self._start  # type: ignore[assignment]  # nobody calls write()
+        parts = app(environ, start)
+        try:
+            self.body = b"".join(parts)
+        finally:
+            close: Callable[[], None] | None = getattr(parts, "close", None)
+            if close:
+                close()
+
+    def _start(self, status: str, headers: list[tuple[str, str]], _error: Any = None) -> None:
+        self.status = int(status[:3])
+        self.headers = [(name.lower(), value) for name, value in headers]
+
+
+def _environ(scope: Scope) -> WSGIEnvironment:
+    server, _, port = scope.server.rpartition(":")
+    client, _, client_port = scope.client.rpartition(":")
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        # Bytes as Latin-1, as WSGI wants them; RSGI has decoded the percent signs of the path.
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
+        "REMOTE_ADDR": client.strip("[]"),
+        "REMOTE_PORT": client_port,
+        "SERVER_NAME": server,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    headers = scope.headers.items()
+    # A value that is not ASCII is left out there, as if the header had not been sent.
+    unreadable = set(scope.headers.keys()) - {name for name, _ in headers}
+    for name, value in [*headers, *((name, "") for name in unreadable)]:
+        if "_" in name:
+            continue  # it would pass for the header with a hyphen, which a proxy may vouch for
+        variable = name.replace("-", "_").upper()
+        if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            variable = f"HTTP_{variable}"
+        if variable in environ:
+            separator = "; " if variable == "HTTP_COOKIE" else ","
+            value = f"{environ[variable]}{separator}{value}"
+        environ[variable] = value
+    return environ

@@ -1,0 +1,62 @@
+"""How many requests a client may send; all processes count together, in MongoDB."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, request
+from limits import RateLimitItem
+from limits.storage import MongoDBStorage
+from limits.strategies import FixedWindowRateLimiter
+from pymongo import MongoClient, WriteConcern
+from pymongo.database import Database
+from werkzeug.exceptions import TooManyRequests
+
+
+class _Counters(MongoDBStorage):
+    """The counters of `limits`, in a database that is given."""
+
+    STORAGE_SCHEME = ["box-office"]
+
+    def __init__(self, database: Database[Any]) -> None:
+        # A count may be lost in a crash, so nobody waits for the journal.
+        self._given = database.with_options(write_concern=WriteConcern(w=1))
+        super().__init__(
+            "",
+            database_name=database.name,
+            counter_collection_name="rate_limits",
+            window_collection_name="rate_limit_windows",
+        )
+
+    def _init_mongo_client(self, *_: Any, **__: Any) -> MongoClient[Any]:
+        return self._given.client
+
+    @property
+    def _database(self) -> Database[Any]:
+        _ = self.storage  # which makes the indexes, once
+        return self._given
+
+
+def configure(
+    app: Flask, database: Database[Any], limits: Sequence[RateLimitItem], exempt: tuple[str, ...]
+) -> None:
+    """Refuse requests from an address that sent more than any of `limits` allows.
+
+    A window begins with its first request. Paths that start with one of `exempt` are not counted.
+    """
+    if not limits:
+        return
+    limiter = FixedWindowRateLimiter(_Counters(database))
+
+    @app.before_request
+    def refuse_what_is_too_much() -> None:
+        if request.path.startswith(exempt):
+            return
+        client = request.remote_addr or ""
+        for limit in limits:
+            if not limiter.hit(limit, client):
+                ends = limiter.get_window_stats(limit, client).reset_time
+                raise TooManyRequests(retry_after=max(1, math.ceil(ends - time.time())))
