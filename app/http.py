@@ -112,12 +112,16 @@ class JSONParser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no types
-    """A blueprint whose arguments are read by JSONParser, and whose refusals are documented."""
+    """A blueprint whose arguments are read by JSONParser, and whose refusals are documented.
+
+    Where its routes are not `rate_limited`, they document none.
+    """
 
     ARGUMENTS_PARSER = JSONParser()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, rate_limited: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._rate_limited = rate_limited
         self._prepare_doc_cbks.append(self._prepare_operation_doc)
 
     def refuses(self, *kinds: type[errors.BoxOfficeError]) -> Callable[[View], View]:
@@ -155,7 +159,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         """Add its name, and the problems that it may answer, to a route's documentation."""
         found = {problems.REFUSALS[kind] for kind in doc_info.get("refuses", ())}
         found |= {problems.METHOD_NOT_ALLOWED, problems.INTERNAL_ERROR}
-        found |= {problems.TOO_MANY_REQUESTS, problems.DATABASE_UNAVAILABLE, problems.OVERLOADED}
+        found |= {problems.DATABASE_UNAVAILABLE, problems.OVERLOADED}
+        if self._rate_limited:
+            found.add(problems.TOO_MANY_REQUESTS)
         if "arguments" in doc_info:
             found.add(problems.REFUSALS[errors.InvalidRequest])
         if "staff_only" in doc_info:

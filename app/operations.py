@@ -22,7 +22,9 @@ _READY_SECONDS = 2
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("Operations", __name__, description="For those who run the service.")
+blueprint = Blueprint(
+    "Operations", __name__, description="For those who run the service.", rate_limited=False
+)
 
 
 class HealthSchema(Schema):

@@ -34,6 +34,9 @@ class _Counters(MongoDBStorage):
     def _init_mongo_client(self, *_: Any, **__: Any) -> MongoClient[Any]:
         return self._given.client
 
+    def __del__(self) -> None:
+        """Leave the client open, which it would close, for it is not its own."""
+
     @property
     def _database(self) -> Database[Any]:
         _ = self.storage  # which makes the indexes, once

@@ -1,18 +1,22 @@
-"""Health, and what is for the staff alone."""
+"""Health, metrics, the log, the rate limit, and what is for the staff alone."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pymongo
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
 from pymongo.database import Database
 
 from app import create_app
 from app.config import Settings
-from tests.api.helpers import ASHA, assert_refused, book, view
+from app.http import RECEIVED_AT
+from tests.api.helpers import ASHA, RAVI, assert_booked, assert_refused, book, update, view
 from tests.conftest import Clock
 
 KEY = "correct-horse-battery"
@@ -90,3 +94,131 @@ def test_without_mongodb_it_lives_and_is_not_ready(settings: Settings) -> None:
     client = create_app(away["away"], settings=settings).test_client()
     assert client.get("/health/live").status_code == 200
     assert_refused(client.get("/health/ready"), 503, "database_unavailable")
+
+
+def test_what_has_waited_too_long_is_turned_away(client: FlaskClient) -> None:
+    long_ago = {RECEIVED_AT: time.monotonic() - 60}
+    body = {**ASHA, "timing": "18:00"}
+    answer = client.post("/booktickets", json=body, environ_overrides=long_ago)
+    refused = assert_refused(answer, 503, "overloaded")
+    assert refused["retryable"] is True
+    assert int(answer.headers["Retry-After"]) > 0
+    assert_booked(client, 0)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/tickets/nope", "/health/live", "/metrics", "/docs", "/openapi.json"]
+)
+def test_browsers_are_told_to_be_careful(client: FlaskClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def traffic(client: FlaskClient) -> list[str]:
+    """Send one of every kind of request; return what no log or metric may hold."""
+    ticket = book(client, key="key-of-asha-rao")
+    book(client, key="key-of-asha-rao")
+    refused = book(client, key="key-of-asha-rao", status=422, **RAVI)
+    assert refused["code"] == "idempotency_key_reused"
+    book(client, status=400, name="Nobody\n")
+    view(client, ticket)
+    update(client, ticket, "21:00")
+    client.post("/viewontime", json={"timing": "21:00"})
+    with_phone = {"Ticket-Phone": RAVI["phone"]}
+    client.patch(f"/tickets/{ticket['ticket_id']}", json={"timing": "09:00"}, headers=with_phone)
+    client.get(f"/tickets/{ticket['ticket_id']}?name=Asha+Rao")
+    client.get(f"/{ticket['ticket_id']}")
+    client.open("/", method="9876543210")
+    client.post("/api/screens", json={"seats": 5})
+    client.post("/api/movies", json={"screen": 1, "showtime": "21:00", "title": "Sholay"})
+    client.put("/api/tickets", json={"movie": 1})
+    purchase = client.post("/api/tickets", json={"movie": 1}, headers={"Idempotency-Key": "k" * 8})
+    client.delete(f"/tickets/{ticket['ticket_id']}", headers={"Ticket-Phone": ASHA["phone"]})
+    return [
+        ticket["ticket_id"],
+        purchase.json["purchase_id"],
+        purchase.json["tickets"][0]["ticket_id"],
+        "key-of-asha-rao",
+        "k" * 8,
+        "Asha",
+        "Ravi",
+        "Nobody",
+        "98765",
+        "9876543210",
+        "91234",
+    ]
+
+
+def test_the_log_has_a_line_for_each_request_and_nothing_private(
+    client: FlaskClient, log: Callable[[], list[Any]]
+) -> None:
+    private = traffic(client)
+    lines = log()
+    assert [line["status"] for line in lines][:4] == [201, 201, 422, 400]
+    assert len(lines) == 16
+    for line in lines:
+        assert line.keys() >= {"time", "level", "method", "route", "milliseconds", "request_id"}
+    assert {"/booktickets", "/tickets/<ticket_id>", "none"} < {line["route"] for line in lines}
+    assert not [word for word in private if word in str(lines)]
+
+
+def test_the_metrics_count_requests_bookings_and_refusals_and_nothing_private(
+    client: FlaskClient,
+) -> None:
+    private = traffic(client)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert not [word for word in private if word in answer.text]
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    requests = "boxoffice_http_requests_total"
+    assert found[requests, "POST", "/booktickets", "201"] == 2
+    assert found[requests, "POST", "/booktickets", "422"] == 1
+    assert found[requests, "GET", "none", "404"] == 1
+    assert found[requests, "other", "none", "405"] == 1
+    assert found["boxoffice_http_request_duration_seconds_count", "POST", "/booktickets"] == 4
+    assert found["boxoffice_bookings_total", "/booktickets"] == 1
+    assert found["boxoffice_bookings_total", "/api/tickets"] == 1
+    assert found["boxoffice_refusals_total", "idempotency_key_reused"] == 1
+    assert found["boxoffice_refusals_total", "phone_mismatch"] == 1
+
+
+@pytest.fixture
+def limited(mongod_database: Database[Any], settings: Settings, clock: Clock) -> list[FlaskClient]:
+    """Clients of two processes that allow an address three requests a minute."""
+    three = Settings.from_environ({"RATE_LIMIT": "3 per minute"}).rate_limit
+    settings = replace(settings, rate_limit=three)
+    return [
+        create_app(mongod_database, settings=settings, clock=clock).test_client() for _ in range(2)
+    ]
+
+
+def test_an_address_is_refused_when_it_has_sent_too_much_to_all_processes(
+    limited: list[FlaskClient],
+) -> None:
+    here, there = limited
+    assert [client.get(path).status_code for client in limited for path in ("/", "/nope")] == [
+        *(200, 404),
+        *(200, 429),
+    ]
+    for client in limited:
+        answer = client.post("/booktickets", json={**ASHA, "timing": "18:00"})
+        assert assert_refused(answer, 429, "too_many_requests")["retryable"] is True
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    assert here.get("/", environ_overrides=elsewhere).status_code == 200
+    slots = there.get("/", environ_overrides=elsewhere).json or []
+    assert sum(slot["booked"] for slot in slots) == 0
+
+
+def test_health_and_metrics_are_never_limited(limited: list[FlaskClient]) -> None:
+    for _ in range(5):
+        for path in ("/health/live", "/health/ready", "/metrics"):
+            assert limited[0].get(path).status_code == 200
+    assert limited[0].get("/").status_code == 200

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,15 @@ def children(pid: int) -> list[int]:
             for child in (task / "children").read_text().split():
                 below += [int(child), *children(int(child))]
     return below
+
+
+def worker_of(service: Service) -> int:
+    """Return the process id of one of its workers."""
+    return next(
+        pid
+        for pid in children(service.process.pid)
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
 
 
 def wait_until_gone(processes: list[int]) -> None:
@@ -116,10 +127,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
         ticket = book(service)
         before = children(service.process.pid)
-        worker = next(
-            pid for pid in before if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        )
-        os.kill(worker, signal.SIGKILL)
+        os.kill(worker_of(service), signal.SIGKILL)
         wait_until(lambda: len(children(service.process.pid)) == len(before))
         wait_until(lambda: view(service, ticket) == ticket)
 
@@ -222,10 +230,51 @@ def test_without_mongodb_it_starts_and_says_503_until_mongodb_is_there(tmp_path:
         assert process.wait(30) == 0
 
 
-def test_a_client_that_says_nothing_keeps_nobody_waiting(service: Service) -> None:
-    idle = [socket.create_connection((HOST, service.port)) for _ in range(50)]
-    for connection in idle:
-        connection.sendall(b"POST /booktickets HTTP/1.1\r\nHost: x\r\nContent-Le")
-    assert book(service)
-    for connection in idle:
-        connection.close()
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /booktickets HTTP/1.1\r\nHost: x\r\nContent-Le",
+        b"POST /booktickets HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        b"POST /booktickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    ],
+)
+def test_clients_who_stop_halfway_keep_nobody_waiting(service: Service, sent: bytes) -> None:
+    with contextlib.ExitStack() as open_connections:
+        for _ in range(200):
+            connection = socket.create_connection((HOST, service.port))
+            open_connections.enter_context(connection)
+            connection.sendall(sent)
+        assert book(service)
+        assert service.connect().request("GET", "/health/ready").status == 200
+
+
+def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
+    counted = re.compile(r'requests_total{.*route="/api/movies".*} (.*)')
+
+    def ask_and_count(service: Service) -> float:
+        wait_until(lambda: service.workers() == 2)
+        service.all_at_once([lambda client: client.request("GET", "/api/movies")] * 100, clients=20)
+        with urllib.request.urlopen(f"http://{HOST}:{service.port}/metrics") as answer:
+            found = counted.search(answer.read().decode())
+        return float(found[1]) if found else 0
+
+    with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
+        assert ask_and_count(service) == 100
+        os.kill(worker_of(service), signal.SIGKILL)
+        wait_until(lambda: service.workers() < 2)
+        assert ask_and_count(service) == 200
+
+
+def test_all_that_is_logged_is_json_and_tells_of_no_customer(tmp_path: Path) -> None:
+    with running_service(tmp_path, environ={"LOG_LEVEL": "debug"}) as service:
+        ticket = book(service)
+        view(service, ticket)
+        os.kill(worker_of(service), signal.SIGKILL)
+        os.kill(service.mongod_pid, signal.SIGKILL)
+        wait_until(lambda: view(service, ticket) == ticket)
+        service.stop()
+        lines = service.logged()
+    assert {"app.root", "app.embedded", "app.operations"} <= {line["logger"] for line in lines}
+    for word in (ticket["ticket_id"], ticket["name"], "98765", "9876543210"):
+        assert word not in str(lines)

@@ -40,6 +40,7 @@ def test_every_setting_is_read() -> None:
             "THEATRE_TIMEZONE": "Asia/Kathmandu",
             "PHONE_REGION": "np",
             "STAFF_KEY": "correct-horse-battery",
+            "RATE_LIMIT": "10/second; 100 per hour",
             "LOG_LEVEL": "DEBUG",
             "UNRELATED": "x",
         }
@@ -56,6 +57,7 @@ def test_every_setting_is_read() -> None:
     assert str(settings.theatre_timezone) == "Asia/Kathmandu"
     assert settings.phone_region == "NP"
     assert settings.staff_key == "correct-horse-battery"
+    assert [str(limit) for limit in settings.rate_limit] == ["10 per 1 second", "100 per 1 hour"]
     assert settings.log_level == "debug"
 
 
@@ -76,6 +78,11 @@ def test_every_setting_is_read() -> None:
         ("PORT", "5000\n"),
         ("WORKERS", "-1"),
         ("THREADS", "1.5"),
+        ("RATE_LIMIT", "60"),
+        ("RATE_LIMIT", ""),
+        ("RATE_LIMIT", "0 per minute"),
+        ("RATE_LIMIT", "60 per fortnight"),
+        ("RATE_LIMIT", "60 per minute and more"),
         ("SHOW_TIMES", ""),
         ("SHOW_TIMES", "9:00"),
         ("SHOW_TIMES", "09:00,09:00"),
