@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 if __name__ == "__mp_main__":
-    # A worker, in all its threads: Ctrl-C, which a terminal sends to every process at once, is for
-    # the main process alone. It sends the workers SIGTERM.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # A worker, in all its threads: what a terminal sends to every process, at Ctrl-C or when it is
+    # closed, is for the main process alone. That one sends its workers SIGTERM.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
 
 import contextlib
 import logging
@@ -47,8 +47,13 @@ class StartError(Exception):
 
 
 def main() -> None:
-    """Serve until SIGTERM or Ctrl-C, on an embedded MongoDB unless MONGODB_URI names another."""
+    """Serve until SIGTERM, Ctrl-C or the end of the terminal.
+
+    MongoDB is an embedded one, unless MONGODB_URI names another.
+    """
     signal.signal(signal.SIGTERM, _leave)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         settings = Settings.from_environ()
         logs.configure(settings.log_level)
@@ -123,6 +128,8 @@ def _serve(settings: Settings, address: str) -> None:
         log_level=LogLevels.warning,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}},  # as ours
     )
+    # Otherwise it would start its workers anew when the terminal is closed.
+    server.signal_handler_reload = None  # type: ignore[method-assign, assignment]
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     log.info("Serving http://%s:%s with %s workers", shown, settings.port, settings.workers)
     server.serve(target_loader=_load_worker)

@@ -181,7 +181,7 @@ class EmbeddedMongoDB:
                     *("--dbpath", "db", "--bind_ip", f"./{self._socket.name}"),
                     *("--nounixsocket", "--filePermissions", "0600"),
                     *("--logpath", self._log.name, "--logappend", "--quiet"),
-                    *("--wiredTigerCacheSizeGB", "0.25"),
+                    *("--wiredTigerCacheSizeGB", "0.25", "--noscripting"),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                     *self._options,
                 ],

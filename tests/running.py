@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,10 +163,11 @@ def start_process(
     port: int,
     environ: Mapping[str, str] | None = None,
     log: IO[str] | int = subprocess.DEVNULL,
+    under: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
     return subprocess.Popen(
-        [sys.executable, str(ROOT)],
+        [*under, sys.executable, str(ROOT)],
         env={**inherited, "DATA_DIR": str(data_dir), "PORT": str(port), **(environ or {})},
         stdout=log,
         stderr=subprocess.PIPE,
@@ -177,12 +178,16 @@ def start_process(
 
 @contextmanager
 def running_service(
-    data_dir: Path, *, port: int | None = None, environ: Mapping[str, str] | None = None
+    data_dir: Path,
+    *,
+    port: int | None = None,
+    environ: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Run `python root.py` until it answers, and stop it in the end."""
     port = port or free_port()
     with tempfile.TemporaryFile("w+") as log:
-        service = Service(port, start_process(data_dir, port, environ, log), data_dir, log)
+        service = Service(port, start_process(data_dir, port, environ, log, under), data_dir, log)
         # Nothing is expected there, and it must not fill the pipe.
         assert service.process.stderr
         threading.Thread(target=service.process.stderr.read, daemon=True).start()

@@ -92,14 +92,24 @@ def test_a_stop_is_clean_and_keeps_the_tickets(service: Service, with_signal: in
         assert view(again, ticket) == ticket
 
 
-def test_ctrl_c_in_a_terminal_reaches_its_whole_group_and_stops_cleanly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGHUP])
+def test_what_a_terminal_sends_to_its_whole_group_is_a_clean_stop(
+    tmp_path: Path, with_signal: int
+) -> None:
     for _ in range(2):
         with running_service(tmp_path) as service:
             service.all_at_once([lambda client: client.request("GET", "/")] * 50, clients=10)
             processes = children(service.process.pid)
-            os.killpg(service.process.pid, signal.SIGINT)
+            os.killpg(service.process.pid, with_signal)
             assert service.process.wait(10) == 0
             wait_until_gone(processes)
+
+
+def test_under_nohup_it_survives_its_terminal(tmp_path: Path) -> None:
+    with running_service(tmp_path, under=["nohup"]) as service:
+        os.killpg(service.process.pid, signal.SIGHUP)
+        assert book(service)
+        assert service.stop() == 0
 
 
 def test_a_killed_service_leaves_no_orphans_and_the_next_takes_over(service: Service) -> None:
