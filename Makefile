@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race contract postman screenshots lint format lock clean
+.PHONY: help run test race faults contract postman screenshots lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test: .venv/.dev ## install what the tests need, and run them all
 
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest tests/race --rounds 20 --churn-seconds 60
+
+faults: .venv/.dev ## what breaks, breaks under load: nodes, connections, workers, disks (writes docs/faults.md)
+	$(BIN)/pytest tests/faults --rounds 10 --report docs/faults.md
 
 contract: .venv/.dev ## a live service against its OpenAPI document, with generated requests
 	$(BIN)/pytest -s tests/contract/test_schemathesis.py

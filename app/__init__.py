@@ -49,7 +49,8 @@ def create_app(
     if database is None:
         uri = settings.mongodb_uri or DEFAULT_MONGODB_URI
         prepare_database(uri, settings)
-        database = open_client(uri)[settings.mongodb_database]
+        connections = settings.threads + http.THREADS_APART
+        database = open_client(uri, connections)[settings.mongodb_database]
 
     app = Flask(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
@@ -98,7 +99,6 @@ def prepare_database(uri: str, settings: Settings) -> None:
     except PyMongoError as error:
         if not is_outage(error):
             reason = str(error).partition(", full error")[0]
-            raise SettingError(
-                f"MONGODB_URI names a server that cannot be used: {reason}"
-            ) from None
+            where = "MONGODB_URI names a server that" if settings.mongodb_uri else "MongoDB"
+            raise SettingError(f"{where} cannot be used: {reason}") from None
         log.warning("MongoDB cannot be reached yet; answering 503 until it can.")

@@ -15,8 +15,9 @@ Document = dict[str, Any]
 # For lists: all in the first answer (which takes 16 MiB), where MongoDB would stop at 101.
 ONE_BATCH = 100_000
 
-# Server errors that pass by themselves: the node is starting, stopping, stepping down or gone, or
-# a write was not acknowledged in time (the names are MongoDB's, in its error_codes.yml).
+# Server errors that are none of ours: the node is starting, stopping, stepping down or gone, its
+# disk is full, or a write was not acknowledged in time (the names are those of MongoDB's
+# error_codes.yml).
 _PASSING_ERRORS = {
     6,  # HostUnreachable
     7,  # HostNotFound
@@ -33,15 +34,18 @@ _PASSING_ERRORS = {
     11602,  # InterruptedDueToReplStateChange
     13435,  # NotPrimaryNoSecondaryOk
     13436,  # NotPrimaryOrSecondary
+    14031,  # OutOfDiskSpace
 }
 _INDEX_OPTIONS_CONFLICT = 85
 
 
-def open_client(uri: str) -> MongoClient[Document]:
+def open_client(uri: str, connections: int = 100) -> MongoClient[Document]:
     """Return a client for `uri` that connects on first use, so it may be made before a fork.
 
     Writes are acknowledged by the journals of a majority of nodes: what was answered survives the
-    loss of any one of them. An operation, with its retries, takes 4 s at the most.
+    loss of any one of them. An operation, with its retries, takes 4 s at the most, in which the
+    client looks again whether there is a primary. There are at most so many `connections` to each
+    node.
     """
     return MongoClient(
         uri,
@@ -51,6 +55,8 @@ def open_client(uri: str) -> MongoClient[Document]:
         journal=True,
         timeoutMS=4000,
         connectTimeoutMS=2000,
+        heartbeatFrequencyMS=2000,
+        maxPoolSize=connections,
         appname="box-office",
     )
 

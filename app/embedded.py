@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _START_SECONDS = 60
 _STOP_SECONDS = 60
 _RESTART_SECONDS = 2
+_LITTLE_SPACE = 512 * 1024 * 1024  # bytes; its journal alone takes two files of 100 MiB
 _LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7) holds 108 with its end
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -182,6 +183,8 @@ class EmbeddedMongoDB:
                     *("--nounixsocket", "--filePermissions", "0600"),
                     *("--logpath", self._log.name, "--logappend", "--quiet"),
                     *("--wiredTigerCacheSizeGB", "0.25", "--noscripting"),
+                    # Its log would have the documents of slow operations in it.
+                    *("--slowms", "2147483647"),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                     *self._options,
                 ],
@@ -211,14 +214,18 @@ class EmbeddedMongoDB:
 
     def _reason(self, log_start: int) -> str:
         """Return the gravest of what `mongod` logged since the byte `log_start`."""
-        with contextlib.suppress(OSError, ValueError), self._log.open("rb") as lines:
+        entries = []
+        with contextlib.suppress(OSError), self._log.open("rb") as lines:
             lines.seek(log_start)
-            entries = [json.loads(line) for line in lines]
-            for severity in ("F", "E"):
-                for entry in entries:
-                    if entry["s"] == severity:
-                        return f"{entry['msg']} {entry.get('attr', {}).get('error', '')}".strip()
-        return "it gives no reason"
+            for line in lines:
+                with contextlib.suppress(ValueError):  # cut off by a full disk
+                    entries.append(json.loads(line))
+        grave = [entry for severity in "FE" for entry in entries if entry["s"] == severity]
+        reason = _text(grave[0]) if grave else "it gives no reason"
+        free_bytes = shutil.disk_usage(self._home).free
+        if free_bytes < _LITTLE_SPACE:
+            reason += f" (its disk has only {free_bytes >> 20} MiB left)"
+        return reason
 
     def _keep_alive(self) -> None:
         """Start `mongod` again whenever it dies by itself."""
@@ -247,6 +254,14 @@ class EmbeddedMongoDB:
                 process.wait()
         if self._lock:
             self._lock.close()
+
+
+def _text(entry: dict[str, Any]) -> str:
+    """Return what a line of mongod's log says, and why."""
+    attributes = entry.get("attr", {})
+    message = attributes.get("message")
+    cause = message.get("error_str") if isinstance(message, dict) else attributes.get("error")
+    return f"{entry['msg']} {cause or ''}".strip()
 
 
 def _client(uri: str) -> MongoClient[dict[str, Any]]:

@@ -1,11 +1,12 @@
-"""The kinds of values a request may carry, stricter than marshmallow's own."""
+"""The kinds of values a request may carry, stricter than marshmallow's, and a quicker answer."""
 
 from __future__ import annotations
 
 import unicodedata
+from datetime import date
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from app.showings import parse_date, parse_timing
 
@@ -76,3 +77,20 @@ class Day(fields.Date):
             return parse_date(value)
         except ValueError as error:
             raise ValidationError(str(error)) from None
+
+
+class AnswerSchema(Schema):
+    """Describes a dataclass of text, numbers, dates and instants, and dumps it as it is.
+
+    marshmallow would have each field find its value and convert it, which takes ten times as long;
+    in a list of tickets that was a fifth of the request.
+    """
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Return what JSON can hold of an object, or of a list of them; dates as ISO 8601."""
+        if self.many if many is None else many:
+            return [self.dump(each, many=False) for each in obj]
+        values = ((name, getattr(obj, name)) for name in self.fields)
+        return {
+            name: value.isoformat() if isinstance(value, date) else value for name, value in values
+        }

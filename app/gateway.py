@@ -19,7 +19,7 @@ from granian.rsgi import (  # type: ignore[attr-defined]  # exported, but not in
 )
 from werkzeug.exceptions import RequestTimeout
 
-from app.http import RECEIVED_AT
+from app.http import RECEIVED_AT, THREADS_APART
 
 _BODY_SECONDS = 10
 
@@ -42,7 +42,7 @@ class Gateway:
         self._longest_body = longest_body
         self._apart = apart
         self._threads = ThreadPoolExecutor(threads, "request")
-        self._threads_apart = ThreadPoolExecutor(2, "request-apart")
+        self._threads_apart = ThreadPoolExecutor(THREADS_APART, "request-apart")
 
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer a request."""

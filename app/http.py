@@ -29,6 +29,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 RECEIVED_AT = "boxoffice.received_at"
 _LONGEST_WAIT_SECONDS = 10
 
+# A server may set so many threads apart, beside those of customers, for health and metrics.
+THREADS_APART = 2
+
 LOCATION_HEADER = {
     "Location": {"description": "The address of what was made.", "schema": {"type": "string"}}
 }

@@ -62,4 +62,6 @@ def configure(
         for limit in limits:
             if not limiter.hit(limit, client):
                 ends = limiter.get_window_stats(limit, client).reset_time
-                raise TooManyRequests(retry_after=max(1, math.ceil(ends - time.time())))
+                seconds = math.ceil(ends - time.time())
+                # The window may have ended meanwhile, and then there is no end to tell.
+                raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))

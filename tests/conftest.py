@@ -45,6 +45,7 @@ class Clock:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=2, help="rounds of each race")
     parser.addoption("--pictures", default="", help="where to keep the screenshots")
+    parser.addoption("--report", default="", help="where to write the table of faults")
     parser.addoption("--url", default="", help="a running service for the Postman collection")
     parser.addoption("--churn-seconds", type=int, default=5, help="length of the random traffic")
 

@@ -63,8 +63,8 @@ def book(headers: dict[str, Any], body: dict[str, Any]) -> tuple[Ticket, dict[st
     """Book a ticket
 
     `HH:MM` alone means the next showing: today's until that minute has passed, then tomorrow's. A
-    showing takes 20 tickets. The answer's `ticket_id` is the key to the ticket. With an
-    `Idempotency-Key`, a request that is sent again books once.
+    showing takes 20 tickets, unless the theatre has set another number. The answer's `ticket_id`
+    is the key to the ticket. With an `Idempotency-Key`, a request that is sent again books once.
     """
     booking = booking_service().book(**body, **headers)
     location = url_for("Tickets.view_ticket", ticket_id=booking.ticket.ticket_id)

@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from marshmallow.experimental.context import Context
 
 from app.booking.phones import parse_phone
-from app.fields import Day, Text, Timing
+from app.fields import AnswerSchema, Day, Text, Timing
 
 EXAMPLE_TICKET_ID = "q3vLrWm0T1yQ8bXo5eZkNA"
 
@@ -148,7 +148,7 @@ class TimingSchema(Schema):
     day = Day(data_key="date", metadata={"description": "Only the tickets of this day."})
 
 
-class TicketSchema(Schema):
+class TicketSchema(AnswerSchema):
     """A ticket."""
 
     ticket_id = fields.String(required=True, metadata={"example": EXAMPLE_TICKET_ID})
@@ -170,7 +170,7 @@ class DeletedSchema(Schema):
     deleted = fields.Boolean(required=True, metadata={"example": True})
 
 
-class SlotSchema(Schema):
+class SlotSchema(AnswerSchema):
     """A showing of the timetable, and its seats."""
 
     timing = fields.String(required=True, metadata={"example": "18:00"})

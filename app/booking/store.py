@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
@@ -21,7 +21,7 @@ from app.showings import Showing, as_utc
 
 Result = TypeVar("Result")
 
-_BELIEFS_KEPT = 10_000
+_SHOWINGS_REMEMBERED = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,11 @@ class TicketStore:
     ) -> None:
         self._database = database
         self._capacity = capacity
+        self._seats = frozenset(range(1, capacity + 1))
         self._expire_after = expire_after
-        # Showings lately seen full, which are asked for free seats before a write is tried. It
-        # only saves a round trip: the answer always comes from MongoDB.
-        self._believed_full: set[Showing] = set()
+        # Seats that this process has taken or seen taken. It only saves round trips: whether a seat
+        # or a house is free is always for MongoDB to say.
+        self._seen_taken: dict[Showing, set[int]] = {}
 
     @cached_property
     def _tickets(self) -> pymongo_collection.Collection[Document]:
@@ -129,12 +130,11 @@ class TicketStore:
         unmoved = {"_id": ticket.ticket_id, **ticket.showing.identity()}
 
         def update(seat: int) -> StoredTicket | None:
-            document = self._tickets.find_one_and_update(
-                unmoved,
-                {"$set": {**showing.as_document(), "seat": seat}},
-                return_document=ReturnDocument.AFTER,
-            )
-            return _ticket(document) if document else None
+            # Not by findAndModify, of which mongod logs a refused one with the ticket's id.
+            change = {"$set": {**showing.as_document(), "seat": seat}}
+            if self._tickets.update_one(unmoved, change).matched_count == 0:
+                return None
+            return replace(ticket, showing=showing, seat=seat)
 
         return self._on_free_seat(showing, update)
 
@@ -197,26 +197,33 @@ class TicketStore:
         a booking. A refused write means that somebody else got that seat, so a turn is only ever
         lost to a booking that succeeded. Raises SoldOut when no seat is free.
         """
-        if showing in self._believed_full:
-            candidates: Sequence[int] = self._free_seats(showing)
-        else:
-            candidates = range(1, self._capacity + 1)
-        while candidates:
+        taken = self._seen_taken.get(showing)
+        if taken is None:
+            taken = self._remember(showing, set())
+        while True:
+            if not (free := self._seats - taken):
+                taken = self._remember(showing, self._taken_seats(showing))
+                if not (free := self._seats - taken):
+                    raise SoldOut
+            seat = random.choice(tuple(free))  # noqa: S311 (a seat is no secret)
+            taken.add(seat)  # so that other threads try others meanwhile
             try:
-                result = write(random.choice(candidates))  # noqa: S311 (a seat is no secret)
+                return write(seat)
             except DuplicateKeyError:
-                candidates = self._free_seats(showing)
-            else:
-                self._believed_full.discard(showing)
-                return result
-        if len(self._believed_full) >= _BELIEFS_KEPT:
-            self._believed_full.clear()
-        self._believed_full.add(showing)
-        raise SoldOut
+                taken = self._remember(showing, self._taken_seats(showing))
+            except BaseException:
+                taken.discard(seat)
+                raise
 
-    def _free_seats(self, showing: Showing) -> list[int]:
-        taken = self._tickets.find(showing.identity(), {"_id": 0, "seat": 1})
-        return sorted(set(range(1, self._capacity + 1)) - {ticket["seat"] for ticket in taken})
+    def _remember(self, showing: Showing, taken: set[int]) -> set[int]:
+        if len(self._seen_taken) >= _SHOWINGS_REMEMBERED:
+            self._seen_taken.clear()
+        self._seen_taken[showing] = taken
+        return taken
+
+    def _taken_seats(self, showing: Showing) -> set[int]:
+        found = self._tickets.find(showing.identity(), {"_id": 0, "seat": 1}, batch_size=ONE_BATCH)
+        return {ticket["seat"] for ticket in found}
 
 
 def _ticket(document: Mapping[str, Any]) -> StoredTicket:

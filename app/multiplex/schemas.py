@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.fields import Day, Text, Timing, WholeNumber
+from app.fields import AnswerSchema, Day, Text, Timing, WholeNumber
 
 MOST_SEATS = 996
 # Numbers of screens and movies are counted from 1; no house has more than this.
@@ -42,7 +42,7 @@ class NewPurchaseSchema(Schema):
     )
 
 
-class MovieSchema(Schema):
+class MovieSchema(AnswerSchema):
     """A movie; its seats are those of the showing named beside them."""
 
     movie = fields.Integer(required=True, metadata={"example": 1})
@@ -65,7 +65,7 @@ class ScreenSchema(Schema):
     movies = fields.List(fields.Nested(MovieSchema()), required=True)
 
 
-class SeatTicketSchema(Schema):
+class SeatTicketSchema(AnswerSchema):
     """The ticket for one seat."""
 
     ticket_id = fields.String(required=True, metadata={"example": "y2nImMLlnjLX6YyKnmNiig"})

@@ -78,6 +78,15 @@ def stored(service: Service, showing: Showing) -> list[Any]:
     return tickets
 
 
+def test_a_crowd_gets_an_answer_each(
+    service: Service, showings: Iterator[Showing], rounds: int
+) -> None:
+    # At full length, 10,000 requests from 500 connections.
+    crowd = 500 * rounds
+    answers = service.all_at_once([booking(next(showings))] * crowd, clients=25 * rounds)
+    assert outcomes(answers) == {(201, None): CAPACITY, (409, "sold_out"): crowd - CAPACITY}
+
+
 def rush(service: Service, showing: Showing) -> list[Answer]:
     """Send 1,000 bookings at once for one showing."""
     return service.all_at_once([booking(showing)] * 1000)

@@ -1,0 +1,92 @@
+"""The replica set, services on it, and the table that `make faults` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from app.database import open_client
+from tests.faults.customers import Verdict
+from tests.faults.replica_set import ReplicaSet
+from tests.running import Service, running_service, wait_until
+
+ELECTION_MS = 5000  # so that a failover takes longer than the 4 s that a request may take
+WORKERS = {"WORKERS": "2", "ADVANCE_DAYS": "3650", "LOG_LEVEL": "error"}
+
+HEADER = """\
+# Faults
+
+Written by `make faults`. Customers book without a pause, each with an `Idempotency-Key`, and send
+a request again when it was answered 503 or cut off. Meanwhile things break. Afterwards, what was
+answered is compared with what is stored: *missing* was answered and is not stored, *doubled* is a
+key or a seat with two tickets, *unanswered* is stored though its customer was never told so.
+
+| fault | rounds | booked | sent again | missing | doubled | unanswered | unexpected answers | |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+class Report:
+    """The rows of the table, a fault each."""
+
+    def __init__(self) -> None:
+        self._rows: list[str] = []
+
+    def add(self, fault: str, verdicts: list[Verdict], note: str = "") -> None:
+        """Add what became of the bookings of all rounds."""
+
+        def total(name: str) -> int:
+            return sum(getattr(verdict, name) for verdict in verdicts)
+
+        unexpected = ", ".join(f"{each}" for verdict in verdicts for each in verdict.unexpected)
+        figures = [total(name) for name in ("answered", "retried", "missing", "doubled")]
+        row = [fault, len(verdicts), *figures, total("unanswered"), unexpected or "none", note]
+        self._rows.append(f"| {' | '.join(str(each) for each in row)} |\n")
+
+    def write(self, path: Path) -> None:
+        path.write_text(HEADER + "".join(self._rows))
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Iterator[Report]:
+    collected = Report()
+    yield collected
+    if path := request.config.getoption("--report"):
+        collected.write(Path(path))
+
+
+@pytest.fixture(scope="session")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
+    running = ReplicaSet(tmp_path_factory.mktemp("replica-set"))
+    running.set_election_timeout(ELECTION_MS)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def replica_set_client(replica_set: ReplicaSet) -> Iterator[MongoClient[Any]]:
+    with open_client(replica_set.uri) as client:
+        yield client
+
+
+@pytest.fixture
+def tickets(replica_set_client: MongoClient[Any]) -> Any:
+    return replica_set_client["boxoffice"]["tickets"]
+
+
+@pytest.fixture
+def service(replica_set: ReplicaSet, tmp_path: Path) -> Iterator[Service]:
+    """Two workers on the replica set."""
+    with running_service(tmp_path, environ={**WORKERS, "MONGODB_URI": replica_set.uri}) as running:
+        wait_until(lambda: running.workers() == int(WORKERS["WORKERS"]))
+        yield running
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    number: int = request.config.getoption("--rounds")
+    return number

@@ -1,0 +1,134 @@
+"""A replica set loses its primary, or fails in the ways that MongoDB can be told to."""
+
+from __future__ import annotations
+
+import signal
+import statistics
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import ELECTION_MS, Report
+from tests.faults.customers import Customers
+from tests.faults.replica_set import ReplicaSet
+from tests.running import Service
+
+WRITES = ["insert", "findAndModify", "update", "delete"]
+A_WHILE = {"times": 20}  # so often that some fail again when the driver tries them once more
+FAIL_POINTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "connection closed before a write": ("failCommand", {"closeConnection": True}),
+    "connection closed after a write": ("onPrimaryTransactionalWrite", {"closeConnection": True}),
+    "error 91 (shutting down) before a write": ("failCommand", {"errorCode": 91}),
+    "error 10107 (not primary) before a write": ("failCommand", {"errorCode": 10107}),
+    "error 91 after a write": (
+        "failCommand",
+        {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
+    ),
+    "error 10107 after a write": (
+        "failCommand",
+        {"writeConcernError": {"code": 10107, "errmsg": "not primary"}},
+    ),
+}
+
+
+def test_killed_primaries_lose_and_double_nothing(
+    replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int, report: Report
+) -> None:
+    verdicts, pauses = [], []
+    for _ in range(rounds):
+        # In each round it is the one that was elected in the round before.
+        replica_set.wait_until_whole()
+        primary = replica_set.wait_for_primary()
+        with Customers(service) as customers:
+            customers.wait_for_bookings()
+            primary.kill()
+            pauses.append(customers.wait_until_booking_again())
+            customers.wait_for_bookings()
+            primary.start()
+            replica_set.wait_until_whole()
+        verdicts.append(customers.verdict(tickets))
+    report.add(
+        "primary killed (`kill -9`), then the next one, and so on",
+        verdicts,
+        f"writes resumed after {statistics.median(pauses):.1f} s "
+        f"({min(pauses):.1f} to {max(pauses):.1f}), with elections after "
+        f"{ELECTION_MS / 1000:g} s instead of MongoDB's 10 s",
+    )
+    assert all(verdict.is_clean for verdict in verdicts), verdicts
+
+
+@pytest.mark.parametrize("fault", FAIL_POINTS)
+def test_failing_writes_lose_and_double_nothing(
+    replica_set: ReplicaSet,
+    service: Service,
+    tickets: Any,
+    rounds: int,
+    report: Report,
+    fault: str,
+) -> None:
+    name, data = FAIL_POINTS[fault]
+    verdicts = []
+    for _ in range(rounds):
+        with (
+            replica_set.failing(name, A_WHILE, {"failCommands": WRITES, **data}),
+            Customers(service) as customers,
+        ):
+            customers.wait_for_bookings()
+        verdicts.append(customers.verdict(tickets))
+    report.add(f"{fault}, 20 times in a row", verdicts)
+    assert all(verdict.is_clean for verdict in verdicts), verdicts
+
+
+def test_with_a_new_key_for_each_try_customers_get_tickets_that_they_do_not_know_of(
+    replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int
+) -> None:
+    name, data = FAIL_POINTS["error 91 after a write"]
+    unanswered = 0
+    for _ in range(rounds):
+        with (
+            replica_set.failing(name, A_WHILE, {"failCommands": WRITES, **data}),
+            Customers(service, fresh_keys=True) as customers,
+        ):
+            customers.wait_for_bookings()
+        unanswered += customers.verdict(tickets).unanswered
+    assert unanswered > 0
+
+
+@pytest.fixture
+def patient_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
+    """The replica set, whose primary stays so for a while though it hears nothing of the others."""
+    replica_set.wait_until_whole()
+    replica_set.set_election_timeout(60_000)
+    yield replica_set
+    replica_set.set_election_timeout(ELECTION_MS)
+
+
+def test_a_repeated_request_is_answered_once_the_majority_has_the_ticket(
+    patient_set: ReplicaSet, service: Service
+) -> None:
+    key = "a-key-for-it"
+    tomorrow = (date.today() + timedelta(days=1)).isoformat()  # noqa: DTZ011 (its zone, too)
+    service.post("/api/screens", {"seats": 5})
+    service.post("/api/movies", {"screen": 1, "showtime": "12:00"})
+    service.connect().request("PUT", "/api/tickets", {"movie": 1})
+    booking = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00", "date": tomorrow}
+    requests = {"/booktickets": booking, "/api/tickets": {"movie": 1, "date": tomorrow}}
+
+    primary = patient_set.wait_for_primary()
+    others = [node for node in patient_set.nodes if node is not primary]
+    for path, body in requests.items():
+        for node in others:
+            node.send(signal.SIGSTOP)
+        try:
+            # The primary alone has it, and could lose it yet.
+            assert service.post(path, body, key).status == 503
+            assert service.post(path, body, key).status == 503
+        finally:
+            for node in others:
+                node.send(signal.SIGCONT)
+        while service.post(path, body, key).status != 201:
+            pass
+        again = service.post(path, body, key)
+        assert again.headers["idempotency-replayed"] == "true"

@@ -1,0 +1,139 @@
+"""The service's own processes, its disk and its start are what fails."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.embedded import find_mongod
+from tests.e2e.test_process import worker_of
+from tests.faults.conftest import WORKERS, Report
+from tests.faults.customers import Customers, Verdict
+from tests.running import HOST, Service, free_port, running_service, start_process, wait_until
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(
+    service: Service, tickets: Any, rounds: int, report: Report
+) -> None:
+    verdicts = []
+    for _ in range(rounds):
+        wait_until(lambda: service.workers() == int(WORKERS["WORKERS"]))
+        # The server takes a worker that dies again within 5.5 s for one that never will live.
+        time.sleep(6)
+        with Customers(service) as customers:
+            customers.wait_for_bookings()
+            os.kill(worker_of(service), signal.SIGKILL)
+            customers.wait_for_bookings()
+        verdicts.append(customers.verdict(tickets))
+    report.add("worker killed (`kill -9`)", verdicts)
+    assert all(verdict.is_clean for verdict in verdicts), verdicts
+
+
+class HastyCustomers(Customers):
+    """Customers who leave for good when they are not answered."""
+
+    def _book(self, connection: Any, house: tuple[str, str]) -> None:
+        day, timing = house
+        key = f"hasty-{random.getrandbits(64)}"
+        body = {"name": "Asha Rao", "phone": "98765 43210", "timing": timing, "date": day}
+        answer = connection.post("/booktickets", body, key)
+        self.statuses[answer.status, answer.code] += 1
+        self._settle(key, answer)
+        if answer.status == 0:
+            self._leave.set()
+
+
+def test_sigterm_answers_what_is_under_way(tmp_path: Path, rounds: int, report: Report) -> None:
+    verdicts, seconds = [], []
+    for number in range(rounds):
+        data_dir = tmp_path / str(number)
+        with (
+            running_service(data_dir, environ=WORKERS) as service,
+            HastyCustomers(service) as customers,
+        ):
+            customers.wait_for_bookings(200)
+            started = time.monotonic()
+            assert service.stop(signal.SIGTERM) == 0
+            seconds.append(time.monotonic() - started)
+        with (
+            running_service(data_dir, environ=WORKERS) as again,
+            again.collection("tickets") as tickets,
+        ):
+            verdicts.append(customers.verdict(tickets))
+    report.add(
+        "SIGTERM; nobody sends anything again",
+        verdicts,
+        f"exit code 0 after {max(seconds):.1f} s at most, the embedded MongoDB's stop included",
+    )
+    assert all(verdict.is_clean for verdict in verdicts), verdicts
+
+
+def test_a_service_without_mongodb_lives_is_not_ready_and_recovers(tmp_path: Path) -> None:
+    mongodb_port = free_port()
+    environ = {"MONGODB_URI": f"mongodb://{HOST}:{mongodb_port}", "WORKERS": "1"}
+    service = Service(port := free_port(), start_process(tmp_path, port, environ), tmp_path)
+    mongod = None
+    try:
+        wait_until(lambda: service.connect().request("GET", "/health/live").status == 200)
+        assert service.connect().request("GET", "/health/ready").status == 503
+        (tmp_path / "db").mkdir()
+        mongod = subprocess.Popen(
+            [find_mongod(), "--dbpath", tmp_path / "db", "--port", str(mongodb_port)],
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until(lambda: service.connect().request("GET", "/health/ready").status == 200)
+        body = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00"}
+        assert service.post("/booktickets", body).status == 201
+        with_indexes = service.connect().request("GET", "/tickets?timing=12:00").body
+        assert len(with_indexes) == 1
+    finally:
+        assert service.stop() == 0
+        if mongod:
+            mongod.kill()
+            mongod.wait()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that has room for one MiB."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True
+    )
+    if mounted.returncode:
+        if os.environ.get("CI"):
+            pytest.fail(mounted.stderr.decode())
+        pytest.skip("only root may mount a small disk")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+def test_on_a_full_disk_it_refuses_and_with_room_again_it_has_every_answered_ticket(
+    small_disk: Path, report: Report
+) -> None:
+    with running_service(small_disk, environ=WORKERS) as service:
+        with Customers(service, houses=4000) as customers:
+            refused = (503, "database_unavailable")
+            wait_until(lambda: customers.statuses[refused] > 20)
+            wait_until(lambda: "MiB left" in str(service.logged()))
+            subprocess.run(["mount", "-o", "remount,size=600m", str(small_disk)], check=True)
+            customers.wait_for_bookings()
+        with service.collection("tickets") as tickets:
+            verdict: Verdict = customers.verdict(tickets)
+    report.add("disk of the embedded MongoDB full, later enlarged", [verdict])
+    assert verdict.is_clean, verdict
+
+
+def test_a_disk_that_cannot_be_written_is_named(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    process = start_process(small_disk, free_port())
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert message == f"box-office: DATA_DIR={small_disk} cannot be used: Read-only file system.\n"
