@@ -222,8 +222,7 @@ class TicketStore:
         return taken
 
     def _taken_seats(self, showing: Showing) -> set[int]:
-        found = self._tickets.find(showing.identity(), {"_id": 0, "seat": 1}, batch_size=ONE_BATCH)
-        return {ticket["seat"] for ticket in found}
+        return set(self._tickets.distinct("seat", showing.identity()))
 
 
 def _ticket(document: Mapping[str, Any]) -> StoredTicket:

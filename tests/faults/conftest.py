@@ -62,9 +62,11 @@ def report(request: pytest.FixtureRequest) -> Iterator[Report]:
 @pytest.fixture(scope="session")
 def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
     running = ReplicaSet(tmp_path_factory.mktemp("replica-set"))
-    running.set_election_timeout(ELECTION_MS)
-    yield running
-    running.stop()
+    try:
+        running.set_election_timeout(ELECTION_MS)
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")
