@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race faults contract postman screenshots lint format lock clean
+.PHONY: help run test race faults contract postman screenshots bench lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (UR
 screenshots: .venv/.dev docs/node_modules/.done ## the pictures in docs/screenshots, from a real run in a browser
 	$(BIN)/pytest -s tests/contract/test_browser.py --pictures docs/screenshots
 
-lint: .venv/.dev ## check style and types
+bench: .venv/.dev .venv/.bench ## how fast it is, beside what else there is (20 minutes, needs wrk and hey; writes docs/benchmarks.md)
+	$(BIN)/python -m bench
+
+lint: .venv/.dev .venv/.bench ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,6 +46,7 @@ lock: .venv/.dev ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile $(LOCK) --output-file requirements.txt pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt pyproject.toml
 
 LOCK := --quiet --upgrade --strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
@@ -60,6 +64,10 @@ docs/node_modules/.done: docs/package-lock.json
 
 .venv/.run: requirements.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+.venv/.bench: requirements-bench.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-bench.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt | .venv/bin/python
