@@ -37,7 +37,7 @@ log = logging.getLogger("app.root")
 
 _PORT_WAIT_SECONDS = 3
 _STOP_SECONDS = 15  # for the requests under way, each of which has 4 s to hear from MongoDB
-_HEADER_SECONDS = 30  # for a request's headers to come, or for the next request on a connection
+_HEADER_SECONDS = 10  # for a request's headers to come, or for the next request on a connection
 _LONGEST_HEADERS = 64 * 1024  # bytes
 _CONNECTIONS = 4096  # to each worker; more wait until one is closed
 

@@ -21,6 +21,9 @@ from limits import RateLimitItem
 
 from app.showings import parse_timing
 
+_MOST_REQUESTS = 10**9
+_LONGEST_WINDOW = 366 * 24 * 3600  # seconds
+
 
 class SettingError(Exception):
     """A setting has a value that cannot be used; its text is one line for the operator."""
@@ -113,12 +116,15 @@ def _machine_zone() -> tzinfo:
         ) from None
 
 
-def _rate_limit(text: str) -> tuple[RateLimitItem, ...]:
+def _rate_limit(text: str) -> RateLimitItem:
     with contextlib.suppress(ValueError):
-        parsed = tuple(limits.parse_many(text))
-        if all(limit.amount > 0 for limit in parsed):
-            return parsed
-    raise ValueError("a number of requests and a time such as 60 per minute")
+        (limit,) = limits.parse_many(text)
+        # It would take "5 per 0 seconds" for one second.
+        if not re.search(r"(?<![0-9])0+(?![0-9])", text) and (
+            limit.amount <= _MOST_REQUESTS and limit.get_expiry() <= _LONGEST_WINDOW
+        ):
+            return limit
+    raise ValueError("a number of requests and a time up to a year, such as 60 per minute")
 
 
 def _setting(default: Any, parse: Callable[[str], Any], secret: bool = False) -> Any:
@@ -158,7 +164,7 @@ class Settings:
     staff_key: str | None = _setting(
         None, _text("8 to 255 printable ASCII characters without spaces", r"[!-~]{8,255}"), True
     )
-    rate_limit: tuple[RateLimitItem, ...] = _setting((), _rate_limit)
+    rate_limit: RateLimitItem | None = _setting(None, _rate_limit)
     log_level: str = _setting(
         "info",
         _one_of(

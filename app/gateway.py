@@ -14,10 +14,9 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from granian.rsgi import (  # type: ignore[attr-defined]  # exported, but not in so many words
     HTTPProtocol,
-    ProtocolClosed,
     Scope,
 )
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
 from app.http import RECEIVED_AT, THREADS_APART
 
@@ -55,30 +54,37 @@ class Gateway:
         protocol.response_bytes(answer.status, answer.headers, answer.body)
 
     async def _body(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> io.IOBase:
-        """Return the body; reading raises RequestTimeout if it has not come in time."""
-        has_none = environ.get("CONTENT_LENGTH", "0") == "0"
-        if has_none and "HTTP_TRANSFER_ENCODING" not in environ:
+        """Return the body; to read it raises an error if it has not come whole, and in time."""
+        declared = int(environ.get("CONTENT_LENGTH", "0"))
+        if "HTTP_TRANSFER_ENCODING" not in environ and declared == 0:
             return io.BytesIO()
+        if declared >= self._longest_body and "HTTP_EXPECT" in environ:
+            return io.BytesIO()  # nothing of it is on its way yet
         body = bytearray()
+        ends = 0
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 async for chunk in protocol:
                     body += chunk
+                    ends += not chunk
                     if len(body) >= self._longest_body:
-                        break
+                        return io.BytesIO(body[: self._longest_body])
         except TimeoutError:
-            return _OverdueBody()
-        except ProtocolClosed:
-            pass  # cut off, which shows in its length
-        return io.BytesIO(body[: self._longest_body])
+            return _FailedBody(RequestTimeout())
+        # Granian says the end of a body by an empty chunk, and by two that it was cut off (or had
+        # trailers, which nobody here reads).
+        return io.BytesIO(body) if ends == 1 else _FailedBody(ClientDisconnected())
 
 
-class _OverdueBody(io.RawIOBase):
+class _FailedBody(io.RawIOBase):
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     def readable(self) -> bool:
         return True
 
     def readinto(self, _buffer: Any) -> int:
-        raise RequestTimeout
+        raise self._error
 
 
 @dataclass

@@ -18,7 +18,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 from marshmallow.experimental.context import Context
 from webargs.core import Parser
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, ServiceUnavailable
 
 from app import errors, problems
 
@@ -82,7 +82,10 @@ class JSONParser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         """Return the body as a dict, `{}` when there is none; raises MalformedJSON."""
-        body = req.get_data()
+        try:
+            body = req.get_data()
+        except ClientDisconnected:
+            raise errors.MalformedJSON from None
         if len(body) > problems.MAX_BODY_BYTES:
             raise RequestEntityTooLarge
         if req.content_length is not None and len(body) < req.content_length:

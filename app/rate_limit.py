@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, request
@@ -44,24 +43,21 @@ class _Counters(MongoDBStorage):
 
 
 def configure(
-    app: Flask, database: Database[Any], limits: Sequence[RateLimitItem], exempt: tuple[str, ...]
+    app: Flask, database: Database[Any], limit: RateLimitItem | None, exempt: tuple[str, ...]
 ) -> None:
-    """Refuse requests from an address that sent more than any of `limits` allows.
+    """Refuse requests from an address that has sent as many as `limit` allows.
 
     A window begins with its first request. Paths that start with one of `exempt` are not counted.
     """
-    if not limits:
+    if limit is None:
         return
     limiter = FixedWindowRateLimiter(_Counters(database))
 
     @app.before_request
     def refuse_what_is_too_much() -> None:
-        if request.path.startswith(exempt):
-            return
         client = request.remote_addr or ""
-        for limit in limits:
-            if not limiter.hit(limit, client):
-                ends = limiter.get_window_stats(limit, client).reset_time
-                seconds = math.ceil(ends - time.time())
-                # The window may have ended meanwhile, and then there is no end to tell.
-                raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))
+        if request.path.startswith(exempt) or limiter.hit(limit, client):
+            return
+        seconds = math.ceil(limiter.get_window_stats(limit, client).reset_time - time.time())
+        # The window may have ended meanwhile, and then there is no end to tell.
+        raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))

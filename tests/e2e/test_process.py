@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import signal
@@ -241,6 +243,27 @@ def test_without_mongodb_it_starts_and_says_503_until_mongodb_is_there(tmp_path:
 
 
 @pytest.mark.parametrize(
+    "sent", ["%x\r\n%s\r\n", "%x\r\n%s\r\n1", "%x\r\n%s", "1%x\r\n%s\r\n", "%x\r\n%s\r\nzz\r\n"]
+)
+def test_a_chunked_body_that_is_cut_off_books_nothing(service: Service, sent: str) -> None:
+    body = json.dumps(TOMORROW_NOON)
+    with socket.create_connection((HOST, service.port)) as connection:
+        head = "POST /booktickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall((head + sent % (len(body), body)).encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 400 Bad Request" in connection.recv(1000)
+    answer = service.connect().request("GET", "/tickets?timing=12:00")
+    assert answer.body == []
+
+
+def test_a_whole_chunked_body_books(service: Service) -> None:
+    connection = http.client.HTTPConnection(HOST, service.port)
+    chunks = [json.dumps(TOMORROW_NOON)[:20].encode(), json.dumps(TOMORROW_NOON)[20:].encode()]
+    connection.request("POST", "/booktickets", iter(chunks), encode_chunked=True)
+    assert connection.getresponse().status == 201
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         b"",
@@ -257,6 +280,7 @@ def test_clients_who_stop_halfway_keep_nobody_waiting(service: Service, sent: by
             connection.sendall(sent)
         assert book(service)
         assert service.connect().request("GET", "/health/ready").status == 200
+        assert service.stop() == 0
 
 
 def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:

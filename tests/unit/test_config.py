@@ -40,7 +40,7 @@ def test_every_setting_is_read() -> None:
             "THEATRE_TIMEZONE": "Asia/Kathmandu",
             "PHONE_REGION": "np",
             "STAFF_KEY": "correct-horse-battery",
-            "RATE_LIMIT": "10/second; 100 per hour",
+            "RATE_LIMIT": "100 per 2 hours",
             "LOG_LEVEL": "DEBUG",
             "UNRELATED": "x",
         }
@@ -57,7 +57,7 @@ def test_every_setting_is_read() -> None:
     assert str(settings.theatre_timezone) == "Asia/Kathmandu"
     assert settings.phone_region == "NP"
     assert settings.staff_key == "correct-horse-battery"
-    assert [str(limit) for limit in settings.rate_limit] == ["10 per 1 second", "100 per 1 hour"]
+    assert str(settings.rate_limit) == "100 per 2 hour"
     assert settings.log_level == "debug"
 
 
@@ -82,6 +82,10 @@ def test_every_setting_is_read() -> None:
         ("RATE_LIMIT", ""),
         ("RATE_LIMIT", "0 per minute"),
         ("RATE_LIMIT", "60 per fortnight"),
+        ("RATE_LIMIT", "60 per 0 minutes"),
+        ("RATE_LIMIT", "60 per 2 years"),
+        ("RATE_LIMIT", "9999999999 per minute"),
+        ("RATE_LIMIT", "5 per second; 60 per minute"),
         ("RATE_LIMIT", "60 per minute and more"),
         ("SHOW_TIMES", ""),
         ("SHOW_TIMES", "9:00"),

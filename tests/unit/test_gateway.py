@@ -44,6 +44,7 @@ class Protocol:
                 await asyncio.Event().wait()  # nothing more comes
             else:
                 yield chunk
+        yield b""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.answer = (status, headers, body)
@@ -113,6 +114,16 @@ def test_a_body_that_does_not_come_in_time_is_told_so(monkeypatch: pytest.Monkey
     monkeypatch.setattr(gateway, "_BODY_SECONDS", 0.01)
     status, _, _ = answer_to(echo, scope(**POST), [b"{}", None])
     assert status == 408
+
+
+def test_a_body_that_was_cut_off_is_told_so() -> None:
+    # Two empty chunks, as Granian has it.
+    assert answer_to(echo, scope(**POST), [b"{}", b""])[0] == 400
+
+
+def test_a_body_that_may_not_be_sent_is_not_waited_for() -> None:
+    headers = [("content-length", "11"), ("expect", "100-continue")]
+    assert answer_to(echo, scope(method="POST", headers=headers), [None])[2] == b""
 
 
 def test_where_nothing_is_to_come_nothing_is_waited_for() -> None:
