@@ -19,7 +19,7 @@ race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of
 	$(BIN)/pytest tests/race --rounds 20 --churn-seconds 60
 
 faults: .venv/.dev ## what breaks, breaks under load: nodes, connections, workers, disks (writes docs/faults.md)
-	$(BIN)/pytest tests/faults --rounds 10 --report docs/faults.md
+	$(BIN)/pytest -rs tests/faults --rounds 10 --report docs/faults.md
 
 contract: .venv/.dev ## a live service against its OpenAPI document, with generated requests
 	$(BIN)/pytest -s tests/contract/test_schemathesis.py

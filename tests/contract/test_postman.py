@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.running import HOST, ROOT, running_service
 DOCS = ROOT.parent / "docs"
 COLLECTION = DOCS / "postman" / "box-office.postman_collection.json"
 ENVIRONMENT = DOCS / "postman" / "box-office.postman_environment.json"
+STAFF_KEY = os.environ.get("STAFF_KEY", "correct-horse-battery")
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def base_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    with running_service(tmp_path) as service:
+    with running_service(tmp_path, environ={"STAFF_KEY": STAFF_KEY}) as service:
         yield f"http://{HOST}:{service.port}"
 
 
@@ -31,7 +33,7 @@ def newman(base_url: str) -> list[str]:
     """Return the words of a command that tells the story to the service at `base_url`."""
     return [
         *("newman", "run", str(COLLECTION), "--environment", str(ENVIRONMENT)),
-        *("--env-var", f"base_url={base_url}"),
+        *("--env-var", f"base_url={base_url}", "--env-var", f"staff_key={STAFF_KEY}"),
     ]
 
 
