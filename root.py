@@ -6,8 +6,9 @@ import signal
 
 if __name__ == "__mp_main__":
     # A worker, in all its threads: what a terminal sends to every process, at Ctrl-C or when it is
-    # closed, is for the main process alone. That one sends its workers SIGTERM.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    # closed, is for the main process alone. That one sends its workers SIGTERM, which the gateway
+    # lets through as soon as it can handle it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
 
 import contextlib
 import logging

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import os
+import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -21,6 +26,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 from app.http import RECEIVED_AT, THREADS_APART
 
 _BODY_SECONDS = 10
+_QUIET_SECONDS = 0.2  # for the last answers to reach their sockets
 
 
 class Gateway:
@@ -40,8 +46,31 @@ class Gateway:
         self._app = app
         self._longest_body = longest_body
         self._apart = apart
+        self._under_way = 0
+        self._stopping = False
         self._threads = ThreadPoolExecutor(threads, "request")
         self._threads_apart = ThreadPoolExecutor(THREADS_APART, "request-apart")
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take SIGTERM over; the server calls this when it has its own handlers.
+
+        Granian's wakes a thread that may then wait for the GIL, holding a lock that the handler
+        waits for, which has the GIL (seen with 2.8.7 on a busy machine). SIGTERM may have been
+        blocked until now, for there is nobody to handle it before the loop runs.
+        """
+        loop.add_signal_handler(signal.SIGTERM, lambda: loop.create_task(self._stop()))
+        loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    async def _stop(self) -> None:
+        """End the process when all requests that came so far are answered."""
+        self._stopping = True
+        _close_listeners()
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < _QUIET_SECONDS:
+            if self._under_way:
+                quiet_since = time.monotonic()
+            await asyncio.sleep(0.02)
+        os._exit(0)
 
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer a request."""
@@ -50,7 +79,14 @@ class Gateway:
         environ[RECEIVED_AT] = time.monotonic()
         threads = self._threads_apart if scope.path.startswith(self._apart) else self._threads
         answer = _Answer()
-        await asyncio.get_running_loop().run_in_executor(threads, answer.take, self._app, environ)
+        loop = asyncio.get_running_loop()
+        self._under_way += 1
+        try:
+            await loop.run_in_executor(threads, answer.take, self._app, environ)
+        finally:
+            self._under_way -= 1
+        if self._stopping:
+            answer.headers.append(("connection", "close"))
         protocol.response_bytes(answer.status, answer.headers, answer.body)
 
     async def _body(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> io.IOBase:
@@ -108,6 +144,17 @@ class _Answer:
     def _start(self, status: str, headers: list[tuple[str, str]], _error: Any = None) -> None:
         self.status = int(status[:3])
         self.headers = [(name.lower(), value) for name, value in headers]
+
+
+def _close_listeners() -> None:
+    """Take no more connections in this process."""
+    for file in list(Path("/dev/fd").iterdir()):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(int(file.name))) as connection,
+        ):
+            if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _environ(scope: Scope) -> WSGIEnvironment:

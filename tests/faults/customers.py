@@ -110,10 +110,12 @@ class Customers:
         for number in count():
             if self._leave.is_set():
                 break
-            self._book(connection, self._houses[number % len(self._houses)])
+            if not self._book(connection, self._houses[number % len(self._houses)]):
+                break
         connection.close()
 
-    def _book(self, connection: Connection, house: tuple[str, str]) -> None:
+    def _book(self, connection: Connection, house: tuple[str, str]) -> bool:
+        """Book, until it is answered; tell whether to go on."""
         day, timing = house
         body = {"name": "Asha Rao", "phone": "98765 43210", "timing": timing, "date": day}
         key = str(uuid4())
@@ -126,6 +128,7 @@ class Customers:
                 key = str(uuid4())
             time.sleep(0.05)
         self._settle(key, answer)
+        return True
 
     def _settle(self, key: str, answer: Answer) -> None:
         if answer.status == 201:
