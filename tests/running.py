@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -173,6 +174,8 @@ def start_process(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # as a terminal starts it, a group of its own
+        # Whatever started the tests may have been told by nohup to ignore it.
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
     )
 
 
