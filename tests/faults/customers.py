@@ -57,7 +57,8 @@ class Customers:
         self.tickets: dict[str, Any] = {}  # by key
         self.keys: set[str] = set()
         self.statuses: Counter[tuple[int, str | None]] = Counter()
-        self.last_booked_at = 0.0  # by time.monotonic()
+        self._last_booked_at = time.monotonic()
+        self.longest_pause = 0.0  # seconds in which nobody booked
 
     def __enter__(self) -> Customers:
         for thread in self._threads:
@@ -73,12 +74,6 @@ class Customers:
         """Wait until so many more are booked, from now on."""
         wanted = len(self.tickets) + number
         wait_until(lambda: len(self.tickets) >= wanted)
-
-    def wait_until_booking_again(self) -> float:
-        """Return the seconds from now to the next booking that is answered."""
-        started = time.monotonic()
-        wait_until(lambda: self.last_booked_at > started)
-        return self.last_booked_at - started
 
     def verdict(self, tickets: Any) -> Verdict:
         """Compare what was answered with the collection of tickets."""
@@ -133,4 +128,6 @@ class Customers:
     def _settle(self, key: str, answer: Answer) -> None:
         if answer.status == 201:
             self.tickets[key] = answer.body
-            self.last_booked_at = time.monotonic()
+            now = time.monotonic()
+            self.longest_pause = max(self.longest_pause, now - self._last_booked_at)
+            self._last_booked_at = now
