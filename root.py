@@ -32,7 +32,6 @@ from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.gateway import Gateway
 from app.metrics import FOLDER_VARIABLE
 from app.operations import PATHS as OPERATIONS_PATHS
-from app.problems import MAX_BODY_BYTES
 
 log = logging.getLogger("app.root")
 
@@ -159,7 +158,6 @@ def _load_worker(_target: str) -> Gateway:
     return Gateway(
         create_app(settings=settings),
         threads=settings.threads,
-        longest_body=MAX_BODY_BYTES + 1,  # one more shows that it is too long
         apart=OPERATIONS_PATHS,
     )
 

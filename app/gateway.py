@@ -23,7 +23,7 @@ from granian.rsgi import (  # type: ignore[attr-defined]  # exported, but not in
 )
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
-from app.http import RECEIVED_AT, THREADS_APART
+from app.http import MOST_BYTES_READ, RECEIVED_AT, THREADS_APART
 
 _BODY_SECONDS = 10
 _QUIET_SECONDS = 0.2  # for the last answers to reach their sockets
@@ -41,7 +41,12 @@ class Gateway:
     """
 
     def __init__(
-        self, app: WSGIApplication, *, threads: int, longest_body: int, apart: tuple[str, ...]
+        self,
+        app: WSGIApplication,
+        *,
+        threads: int,
+        longest_body: int = MOST_BYTES_READ,
+        apart: tuple[str, ...],
     ) -> None:
         self._app = app
         self._longest_body = longest_body

@@ -29,6 +29,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 RECEIVED_AT = "boxoffice.received_at"
 _LONGEST_WAIT_SECONDS = 10
 
+# Of a body no more is read; the one byte above the limit shows that it is too long.
+MOST_BYTES_READ = problems.MAX_BODY_BYTES + 1
+
 # A server may set so many threads apart, beside those of customers, for health and metrics.
 THREADS_APART = 2
 
@@ -231,8 +234,7 @@ def configure(app: Flask, staff_key: str | None) -> None:
     as_json.ensure_ascii = False  # names of all scripts are legible, by curl too
     as_json.compact = True
     app.url_map.merge_slashes = False  # a redirect would be answered in HTML
-    # Flask cuts a body of unknown length here in silence, so one byte more shows that it did.
-    app.config["MAX_CONTENT_LENGTH"] = problems.MAX_BODY_BYTES + 1
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # where Flask cuts it in silence
     problems.register(app)
 
     @app.before_request

@@ -13,7 +13,6 @@ from granian.log import LogLevels
 from app.config import Settings
 from app.embedded import die_with_parent
 from app.gateway import Gateway
-from app.problems import MAX_BODY_BYTES
 
 
 def load_worker(module: str) -> Gateway:
@@ -24,7 +23,6 @@ def load_worker(module: str) -> Gateway:
     return Gateway(
         importlib.import_module(module).app,
         threads=Settings.from_environ().threads,
-        longest_body=MAX_BODY_BYTES + 1,
         apart=("/health/",),
     )
 

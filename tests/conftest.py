@@ -51,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a race or a fault is repeated."""
+    number: int = request.config.getoption("--rounds")
+    return number
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

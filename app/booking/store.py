@@ -201,19 +201,21 @@ class TicketStore:
         if taken is None:
             taken = self._remember(showing, set())
         while True:
-            if not (free := self._seats - taken):
-                taken = self._remember(showing, self._taken_seats(showing))
-                if not (free := self._seats - taken):
-                    raise SoldOut
-            seat = random.choice(tuple(free))  # noqa: S311 (a seat is no secret)
-            taken.add(seat)  # so that other threads try others meanwhile
-            try:
-                return write(seat)
-            except DuplicateKeyError:
-                taken = self._remember(showing, self._taken_seats(showing))
-            except BaseException:
-                taken.discard(seat)
-                raise
+            if free := self._seats - taken:
+                seat = random.choice(tuple(free))  # noqa: S311 (a seat is no secret)
+                taken.add(seat)  # so that other threads try others meanwhile
+                try:
+                    return write(seat)
+                except DuplicateKeyError:
+                    pass
+                except BaseException:
+                    taken.discard(seat)
+                    raise
+            found = self._taken_seats(showing)
+            sold_out = self._seats <= found  # before other threads add theirs
+            taken = self._remember(showing, found)
+            if sold_out:
+                raise SoldOut
 
     def _remember(self, showing: Showing, taken: set[int]) -> set[int]:
         if len(self._seen_taken) >= _SHOWINGS_REMEMBERED:

@@ -86,9 +86,3 @@ def service(replica_set: ReplicaSet, tmp_path: Path) -> Iterator[Service]:
     with running_service(tmp_path, environ={**WORKERS, "MONGODB_URI": replica_set.uri}) as running:
         wait_until(lambda: running.workers() == int(WORKERS["WORKERS"]))
         yield running
-
-
-@pytest.fixture
-def rounds(request: pytest.FixtureRequest) -> int:
-    number: int = request.config.getoption("--rounds")
-    return number

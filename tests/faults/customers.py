@@ -55,7 +55,6 @@ class Customers:
         self._threads = [threading.Thread(target=self._shop) for _ in range(clients)]
         self._houses = [_HOUSES[next(_next_house)] for _ in range(houses)]  # of their own
         self.tickets: dict[str, Any] = {}  # by key
-        self.keys: set[str] = set()
         self.statuses: Counter[tuple[int, str | None]] = Counter()
         self._last_booked_at = time.monotonic()
         self.longest_pause = 0.0  # seconds in which nobody booked
@@ -77,11 +76,12 @@ class Customers:
 
     def verdict(self, tickets: Any) -> Verdict:
         """Compare what was answered with the collection of tickets."""
-        dates = sorted({day for day, _ in self._houses})
+        houses = set(self._houses)
+        dates = sorted({day for day, _ in houses})
         stored = [
             ticket
             for ticket in tickets.find({"date": {"$in": dates}})
-            if (ticket["date"], ticket["timing"]) in set(self._houses)
+            if (ticket["date"], ticket["timing"]) in houses
         ]
         ids = {ticket["_id"] for ticket in stored}
         by_key = Counter(ticket["request"]["key"] for ticket in stored)
@@ -103,31 +103,31 @@ class Customers:
     def _shop(self) -> None:
         connection = self._service.connect()
         for number in count():
-            if self._leave.is_set():
-                break
-            if not self._book(connection, self._houses[number % len(self._houses)]):
+            house = self._houses[number % len(self._houses)]
+            if self._leave.is_set() or not self._book(connection, house):
                 break
         connection.close()
 
     def _book(self, connection: Connection, house: tuple[str, str]) -> bool:
         """Book, until it is answered; tell whether to go on."""
-        day, timing = house
-        body = {"name": "Asha Rao", "phone": "98765 43210", "timing": timing, "date": day}
         key = str(uuid4())
         while True:
-            answer = connection.post("/booktickets", body, key)
-            self.statuses[answer.status, answer.code] += 1
+            answer = self._ask(connection, house, key)
             if answer.status not in (0, 503):
-                break
+                return True
             if self._fresh_keys:
                 key = str(uuid4())
             time.sleep(0.05)
-        self._settle(key, answer)
-        return True
 
-    def _settle(self, key: str, answer: Answer) -> None:
+    def _ask(self, connection: Connection, house: tuple[str, str], key: str) -> Answer:
+        """Send one request for a ticket, and note what is answered."""
+        day, timing = house
+        body = {"name": "Asha Rao", "phone": "98765 43210", "timing": timing, "date": day}
+        answer = connection.post("/booktickets", body, key)
+        self.statuses[answer.status, answer.code] += 1
         if answer.status == 201:
             self.tickets[key] = answer.body
             now = time.monotonic()
             self.longest_pause = max(self.longest_pause, now - self._last_booked_at)
             self._last_booked_at = now
+        return answer

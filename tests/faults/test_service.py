@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -49,13 +49,7 @@ class HastyCustomers(Customers):
     """Customers each of whom leaves for good when not answered."""
 
     def _book(self, connection: Connection, house: tuple[str, str]) -> bool:
-        day, timing = house
-        key = f"hasty-{random.getrandbits(64)}"
-        body = {"name": "Asha Rao", "phone": "98765 43210", "timing": timing, "date": day}
-        answer = connection.post("/booktickets", body, key)
-        self.statuses[answer.status, answer.code] += 1
-        self._settle(key, answer)
-        return answer.status != 0
+        return self._ask(connection, house, str(uuid4())).status != 0
 
 
 def test_sigterm_answers_what_is_under_way(tmp_path: Path, rounds: int, report: Report) -> None:

@@ -28,9 +28,3 @@ def defenceless(tmp_path: Path) -> Iterator[Service]:
             answers = [lambda connection, path=path: connection.request("GET", path)] * 200
             running.all_at_once(answers)
         yield running
-
-
-@pytest.fixture
-def rounds(request: pytest.FixtureRequest) -> int:
-    number: int = request.config.getoption("--rounds")
-    return number

@@ -101,6 +101,13 @@ def test_a_seat_that_is_free_again_takes_one_read_to_find(
     assert commands.of(lambda: book(watched)) == ["distinct", "insert"]
 
 
+def test_a_house_that_another_process_has_filled_is_refused_with_one_read_more(
+    watched: FlaskClient, unwatched: FlaskClient, commands: Commands
+) -> None:
+    fill(unwatched)
+    assert commands.of(lambda: book(watched, status=409)) == ["insert", "distinct"]
+
+
 def test_a_full_house_is_refused_with_one_read(watched: FlaskClient, commands: Commands) -> None:
     fill(watched)
     book(watched, status=409)
