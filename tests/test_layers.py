@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "app/problems.py": ({"database", "errors"}, {"flask", "marshmallow", "pymongo", "werkzeug"}),
     "app/http.py": (
         {"errors", "problems"},
-        {"flask", "flask_smorest", "marshmallow", "webargs", "werkzeug"},
+        {"flask", "flask_smorest", "marshmallow", "orjson", "webargs", "werkzeug"},
     ),
     "app/docs.py": (set(), {"flask", "flask_smorest", "flask_swagger_ui"}),
     "/phones.py": (set(), {"phonenumbers"}),

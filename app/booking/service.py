@@ -145,7 +145,7 @@ class BookingService:
             )
 
         stored, replayed = once(request, add, self._store.find_by_key)
-        return Booking(self._shown(stored), replayed)
+        return Booking(self._shown(stored, self._clock()), replayed)
 
     def change_timing(
         self, ticket_id: str, phone: Phone, timing: str, day: date | None = None
@@ -165,7 +165,7 @@ class BookingService:
                 raise ShowingStarted
             showing = self._new_showing(stored, timing, day, now)
             if showing == stored.showing:
-                return self._shown(stored)
+                return self._shown(stored, now)
             try:
                 moved = self._store.move(stored, showing)
             except SoldOut:
@@ -173,7 +173,7 @@ class BookingService:
                     raise
                 moved = None
             if moved:
-                return self._shown(moved)
+                return self._shown(moved, now)
             # The ticket was moved or deleted meanwhile: look again at what it is now.
 
     def delete(self, ticket_id: str, phone: Phone) -> None:
@@ -183,11 +183,13 @@ class BookingService:
 
     def ticket(self, ticket_id: str) -> Ticket:
         """Return a ticket; raises TicketNotFound."""
-        return self._shown(self._stored(ticket_id))
+        return self._shown(self._stored(ticket_id), self._clock())
 
     def tickets_of(self, timing: str, day: date | None = None) -> list[Ticket]:
         """Return all stored tickets of a timing, or of one showing, by date and seat."""
-        return [self._shown(stored) for stored in self._store.list_timing(timing, day)]
+        stored = self._store.list_timing(timing, day)
+        now = self._clock()
+        return [self._shown(each, now) for each in stored]
 
     def _showing(self, timing: str, day: date | None, now: datetime) -> Showing:
         if day is None:
@@ -223,7 +225,7 @@ class BookingService:
     def _expires_at(self, stored: StoredTicket) -> datetime:
         return stored.showing.at + self._expire_after
 
-    def _shown(self, stored: StoredTicket) -> Ticket:
+    def _shown(self, stored: StoredTicket, now: datetime) -> Ticket:
         expires_at = self._expires_at(stored)
         return Ticket(
             ticket_id=stored.ticket_id,
@@ -233,7 +235,7 @@ class BookingService:
             date=stored.showing.date,
             showing_at=self._calendar.local(stored.showing.at),
             seat=stored.seat,
-            expired=expires_at <= self._clock(),
+            expired=expires_at <= now,
             expires_at=self._calendar.local(expires_at),
             booked_at=self._calendar.local(stored.booked_at),
         )

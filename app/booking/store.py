@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -61,9 +61,9 @@ class TicketStore:
         self._capacity = capacity
         self._seats = frozenset(range(1, capacity + 1))
         self._expire_after = expire_after
-        # Seats that this process has taken or seen taken. It only saves round trips: whether a seat
-        # or a house is free is always for MongoDB to say.
-        self._seen_taken: dict[Showing, set[int]] = {}
+        # Seats that this process has neither taken nor seen taken, the next one last. It only saves
+        # round trips: whether a seat or a house is free is always for MongoDB to say.
+        self._untried: dict[Showing, list[int]] = {}
 
     @cached_property
     def _tickets(self) -> pymongo_collection.Collection[Document]:
@@ -164,23 +164,21 @@ class TicketStore:
         """Count the tickets and the free seats of each showing, in one query."""
         dates = sorted({showing.date.isoformat() for showing in showings})
         timings = sorted({showing.timing for showing in showings})
-        # Tickets above the capacity, sold before it was lowered, take no seat that is on sale.
-        within_capacity = {"$cond": [{"$lte": ["$seat", self._capacity]}, 1, 0]}
         groups = self._tickets.aggregate(
             [
                 {"$match": {"timing": {"$in": timings}, "date": {"$in": dates}}},
                 {
                     "$group": {
                         "_id": {"timing": "$timing", "date": "$date"},
-                        "booked": {"$sum": 1},
-                        "taken": {"$sum": within_capacity},
+                        "seats": {"$push": "$seat"},
                     }
                 },
             ]
         )
+        # Tickets above the capacity, sold before it was lowered, take no seat that is on sale.
         counted = {
             (group["_id"]["timing"], group["_id"]["date"]): Occupancy(
-                group["booked"], self._capacity - group["taken"]
+                len(group["seats"]), len(self._seats.difference(group["seats"]))
             )
             for group in groups
         }
@@ -197,31 +195,39 @@ class TicketStore:
         a booking. A refused write means that somebody else got that seat, so a turn is only ever
         lost to a booking that succeeded. Raises SoldOut when no seat is free.
         """
-        taken = self._seen_taken.get(showing)
-        if taken is None:
-            taken = self._remember(showing, set())
+        untried = self._untried.get(showing)
+        if untried is None:
+            untried = self._remember(showing, self._seats)
         while True:
-            if free := self._seats - taken:
-                seat = random.choice(tuple(free))  # noqa: S311 (a seat is no secret)
-                taken.add(seat)  # so that other threads try others meanwhile
+            try:
+                seat = untried.pop()  # so that other threads try others meanwhile
+            except IndexError:
+                pass  # none that this process knows of
+            else:
                 try:
                     return write(seat)
                 except DuplicateKeyError:
                     pass
                 except BaseException:
-                    taken.discard(seat)
+                    untried.append(seat)
                     raise
-            found = self._taken_seats(showing)
-            sold_out = self._seats <= found  # before other threads add theirs
-            taken = self._remember(showing, found)
-            if sold_out:
+            free = self._seats - self._taken_seats(showing)
+            untried = self._remember(showing, free)
+            if not free:
                 raise SoldOut
 
-    def _remember(self, showing: Showing, taken: set[int]) -> set[int]:
-        if len(self._seen_taken) >= _SHOWINGS_REMEMBERED:
-            self._seen_taken.clear()
-        self._seen_taken[showing] = taken
-        return taken
+    def _remember(self, showing: Showing, free: Set[int]) -> list[int]:
+        """Return these seats in the order in which this process is to try them.
+
+        That is one beside the other from a seat at random, so that processes which fill a house
+        together meet rarely.
+        """
+        if len(self._untried) >= _SHOWINGS_REMEMBERED:
+            self._untried.clear()
+        seats = sorted(free, reverse=True)
+        first = random.randrange(len(seats) or 1)  # noqa: S311 (a seat is no secret)
+        untried = self._untried[showing] = seats[first:] + seats[:first]
+        return untried
 
     def _taken_seats(self, showing: Showing) -> set[int]:
         return set(self._tickets.distinct("seat", showing.identity()))

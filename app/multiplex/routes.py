@@ -101,5 +101,5 @@ def buy(headers: dict[str, Any], body: dict[str, Any]) -> tuple[Purchase, dict[s
     All or none, for consecutive seats. With an `Idempotency-Key`, a request that is sent again
     buys once.
     """
-    purchase = multiplex_service().buy(**body, **headers)
-    return purchase, sale(purchase.replayed)
+    bought = multiplex_service().buy(**body, **headers)
+    return bought.purchase, sale(bought.replayed)

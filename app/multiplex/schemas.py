@@ -57,7 +57,7 @@ class MovieSchema(AnswerSchema):
     free_seats = fields.Integer(required=True, metadata={"example": 994})
 
 
-class ScreenSchema(Schema):
+class ScreenSchema(AnswerSchema):
     """A screen and its movies."""
 
     screen = fields.Integer(required=True, metadata={"example": 1})
@@ -72,7 +72,7 @@ class SeatTicketSchema(AnswerSchema):
     seat = fields.Integer(required=True, metadata={"example": 3})
 
 
-class PurchaseSchema(Schema):
+class PurchaseSchema(AnswerSchema):
     """Tickets that were bought together, for consecutive seats."""
 
     purchase_id = fields.String(required=True, metadata={"example": "K6Qskoetcio_Rz7q3d3kZw"})

@@ -64,6 +64,13 @@ class Purchase:
     showing_at: datetime
     amount: int
     tickets: list[SeatTicket]
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A purchase; `replayed` when an earlier request with the same key had made it."""
+
+    purchase: Purchase
     replayed: bool
 
 
@@ -123,7 +130,7 @@ class MultiplexService:
 
     def buy(
         self, movie: int, amount: int = 1, day: date | None = None, key: str | None = None
-    ) -> Purchase:
+    ) -> Sale:
         """Buy that many seats of the showing on `day`, or of the next one: all or none.
 
         The same `key` with the same request buys once and answers alike. Raises MovieNotFound,
@@ -145,19 +152,21 @@ class MultiplexService:
                 request=request,
             )
 
-        purchase, replayed = once(request, sell, self._store.find_by_key)
+        stored, replayed = once(request, sell, self._store.find_by_key)
+        return Sale(self._purchase(stored), replayed)
+
+    def _purchase(self, stored: StoredPurchase) -> Purchase:
         return Purchase(
-            purchase_id=purchase.purchase_id,
-            movie=purchase.movie,
-            screen=purchase.screen,
-            date=purchase.showing.date,
-            showing_at=self._calendar.local(purchase.showing.at),
-            amount=len(purchase.ticket_ids),
+            purchase_id=stored.purchase_id,
+            movie=stored.movie,
+            screen=stored.screen,
+            date=stored.showing.date,
+            showing_at=self._calendar.local(stored.showing.at),
+            amount=len(stored.ticket_ids),
             tickets=[
                 SeatTicket(ticket_id, seat)
-                for seat, ticket_id in enumerate(purchase.ticket_ids, purchase.first_seat)
+                for seat, ticket_id in enumerate(stored.ticket_ids, stored.first_seat)
             ],
-            replayed=replayed,
         )
 
     def _showing(self, movie: StoredMovie, day: date | None) -> Showing:
