@@ -145,9 +145,10 @@ def traffic(client: FlaskClient) -> list[str]:
         "Asha",
         "Ravi",
         "Nobody",
-        "98765",
-        "9876543210",
-        "91234",
+        ASHA["phone"],
+        "9876543210",  # fewer digits may stand in a time by chance
+        RAVI["phone"],
+        "9123456780",
     ]
 
 
