@@ -87,8 +87,8 @@ def main() -> None:
         rush = rushes.measure(mongodb, requests=extent.rush, runs=extent.rushes)
         begin("profiles")
         profile = {
-            module: profiles.measure(mongodb, module, bookings=extent.profiled)
-            for module in (profiles.BARE_INSERT, profiles.SERVICE)
+            kind: profiles.measure(mongodb, kind, requests=extent.profiled)
+            for kind in profiles.KINDS
         }
         report.write(
             arguments.docs,

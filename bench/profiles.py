@@ -1,7 +1,7 @@
-"""Part 4: what a booking's time is made of, as py-spy samples it from outside the process.
+"""Part 4: what a request's time is made of, as py-spy samples it from outside the process.
 
-`python -m bench.profiles MODULE COUNT` is what it samples: the `app` of a module, called with so
-many bookings one after another, as a server would.
+`python -m bench.profiles KIND COUNT` is what it samples: an `app` that is called with so many
+requests of a kind one after another, as a server would.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -26,7 +26,8 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 from app import logs
 from app.embedded import EmbeddedMongoDB
 from app.metrics import FOLDER_VARIABLE
-from bench.houses import CAPACITY, filling, showings
+from app.showings import Showing
+from bench.houses import CAPACITY, booking, filling, showings, view
 from bench.load import Request
 from bench.servers import ADVANCE_DAYS
 
@@ -40,27 +41,65 @@ _OWNERS = {
     ),
     "marshmallow, webargs, flask-smorest": r"/(marshmallow|webargs|flask_smorest)/",
     "phonenumbers": r"/phonenumbers/",
-    "Flask, Werkzeug": r"/(flask|flask_limiter|limits|werkzeug)/",
+    "Flask, Werkzeug": r"/(flask|limits|werkzeug)/",
     "own code": r"/(app|bench/contenders)/",
 }
 GROUPS = tuple(_OWNERS)
-BARE_INSERT, SERVICE = "bench.contenders.bare_insert", "root"  # modules
 
 _SAMPLES_A_SECOND = 100  # few, for each stops the process for a moment but not MongoDB
-_WARM_UP = 500  # bookings
+_FULL_HOUSES = 25  # which are sold to warm up
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Requests to the `app` of a module, and the status that each is answered.
+
+    `requests` makes as many as it is asked for, of full houses and of those that nobody has booked.
+    """
+
+    module: str
+    requests: Callable[[list[Showing], Iterator[Showing], int], Iterable[Request]]
+    status: str
+
+
+def _bookings(_: list[Showing], unsold: Iterator[Showing], number: int) -> list[Request]:
+    return filling(list(islice(unsold, number // CAPACITY)))
+
+
+def _refusals(full: list[Showing], _: Iterator[Showing], number: int) -> Iterable[Request]:
+    return islice(cycle([booking(showing) for showing in full]), number)
+
+
+def _views(full: list[Showing], _: Iterator[Showing], number: int) -> Iterable[Request]:
+    return islice(cycle([view(showing) for showing in full]), number)
+
+
+def _slots(_: list[Showing], __: Iterator[Showing], number: int) -> list[Request]:
+    return [Request("GET", "/")] * number
+
+
+_SERVICE = "root"
+KINDS = {
+    "bare insert": Kind("bench.contenders.bare_insert", _bookings, "201 CREATED"),
+    "booking": Kind(_SERVICE, _bookings, "201 CREATED"),
+    "sold out": Kind(_SERVICE, _refusals, "409 CONFLICT"),
+    "`/viewontime`": Kind(_SERVICE, _views, "200 OK"),
+    "`GET /`": Kind(_SERVICE, _slots, "200 OK"),
+}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a booking takes in all and by group, in microseconds."""
+    """What a request takes in all and by group, in microseconds."""
 
     total: float
     groups: dict[str, float]
 
 
-def measure(mongodb: EmbeddedMongoDB, module: str, *, bookings: int) -> Profile:
-    """Time so many bookings, then sample as many again on a database of their own."""
+def measure(mongodb: EmbeddedMongoDB, kind: str, *, requests: int) -> Profile:
+    """Time so many requests, then sample as many again on a database of their own."""
     sampler = str(Path(sys.executable).parent / "py-spy")
+    number = list(KINDS).index(kind)
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder, "stacks")
         environ = {
@@ -72,18 +111,15 @@ def measure(mongodb: EmbeddedMongoDB, module: str, *, bookings: int) -> Profile:
 
         def run(database: str, *wrapper: str) -> str:
             return subprocess.run(  # noqa: S603 (our own words)
-                [*wrapper, sys.executable, "-m", __name__, module, str(bookings)],
-                env={
-                    **environ,
-                    "MONGODB_DATABASE": f"profile_{module}_{database}".replace(".", "_"),
-                },
+                [*wrapper, sys.executable, "-m", __name__, kind, str(requests)],
+                env={**environ, "MONGODB_DATABASE": f"profile_{number}_{database}"},
                 check=True,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
             ).stderr
 
-        total = float(run("timed")) / bookings * 1e6
+        total = float(run("timed")) / requests * 1e6
         run(
             "sampled",
             *(sampler, "record", "--idle", "--full-filenames"),
@@ -99,9 +135,9 @@ def _by_owner(stacks: Iterable[str]) -> Counter[str]:
     samples: Counter[str] = Counter()
     for line in stacks:
         frames, _, count = line.rpartition(" ")
-        _, timed, of_booking = frames.partition("_time_bookings (")
+        _, timed, of_request = frames.partition("_time (")
         if timed:
-            samples[_owner(of_booking.split(";")[1:])] += int(count)
+            samples[_owner(of_request.split(";")[1:])] += int(count)
     return samples
 
 
@@ -113,9 +149,9 @@ def _owner(frames: list[str]) -> str:
     return GROUPS[-1]
 
 
-def _book(app: WSGIApplication, request: Request) -> None:
-    """Send one booking; fails unless a ticket is booked."""
-    body = json.dumps(request.body).encode()
+def _send(app: WSGIApplication, request: Request, expected: str) -> None:
+    """Send one request; fails unless it is answered with the expected status."""
+    body = b"" if request.body is None else json.dumps(request.body).encode()
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -145,29 +181,26 @@ def _book(app: WSGIApplication, request: Request) -> None:
         return lambda _: None  # nobody writes past the answer
 
     b"".join(app(environ, start))
-    if statuses != ["201 CREATED"]:
-        raise RuntimeError(f"a booking is answered {statuses}")
+    if statuses != [expected]:
+        raise RuntimeError(f"{request} is answered {statuses}")
 
 
-def _time_bookings(app: WSGIApplication, requests: Iterable[Request]) -> float:
+def _time(app: WSGIApplication, requests: Iterable[Request], expected: str) -> float:
     started = time.perf_counter()
     for request in requests:
-        _book(app, request)
+        _send(app, request, expected)
     return time.perf_counter() - started
 
 
 def main() -> None:
-    """Print on stderr how many seconds the bookings took, after some to warm up."""
-    module, bookings = sys.argv[1], int(sys.argv[2])
+    """Print on stderr how many seconds the requests took, after some houses are sold."""
+    kind, number = KINDS[sys.argv[1]], int(sys.argv[2])
     logs.configure("info")
-    app: WSGIApplication = importlib.import_module(module).app
+    app: WSGIApplication = importlib.import_module(kind.module).app
     unsold = showings()
-    warm_up, timed = (
-        filling(list(islice(unsold, number // CAPACITY))) for number in (_WARM_UP, bookings)
-    )
-    for request in warm_up:
-        _book(app, request)
-    print(_time_bookings(app, timed), file=sys.stderr)
+    full = list(islice(unsold, _FULL_HOUSES))
+    _time(app, filling(full), "201 CREATED")
+    print(_time(app, kind.requests(full, unsold, number), kind.status), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from app.database import open_client
 from app.embedded import EmbeddedMongoDB
-from bench import growth, profiles, rushes, servers, throughput
+from bench import growth, rushes, servers, throughput
 from bench.houses import CAPACITY
 from bench.load import CONNECTIONS, TOOLS
 from bench.plots import plot_growth, plot_throughput
-from bench.profiles import Profile
+from bench.profiles import GROUPS, Profile
 from bench.rounds import Contender, Spread
 
 _PACKAGES = ("Flask", "pymongo", "granian", "uvloop", "fastapi", "uvicorn")
@@ -25,7 +25,7 @@ _PACKAGES = ("Flask", "pymongo", "granian", "uvloop", "fastapi", "uvicorn")
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured, in so many rounds of so many seconds; profiles are by module."""
+    """All that was measured, in so many rounds of so many seconds; profiles are by kind."""
 
     throughput: throughput.Throughput
     sizes: list[growth.Size]
@@ -133,7 +133,7 @@ def _targets(results: Results) -> str:
 
 The bare insert itself is {to_fastapi:.2f} times the FastAPI version and {to_check:.2f} times the
 check-then-insert one: a service that did nothing but store would have these ratios. What the missed
-ones are made of is [below](#what-a-booking-is-made-of).
+ones are made of is [below](#what-a-request-is-made-of).
 """
 
 
@@ -285,20 +285,17 @@ def _rush(results: Results) -> str:
 
 
 def _profile(results: Results) -> str:
-    bare, service = results.profiles[profiles.BARE_INSERT], results.profiles[profiles.SERVICE]
-    rows = [
-        [group, f"{bare.groups[group]:,.0f}", f"{service.groups[group]:,.0f}"]
-        for group in profiles.GROUPS
-    ]
-    rows.append(["**all**", f"**{bare.total:,.0f}**", f"**{service.total:,.0f}**"])
+    profiles = results.profiles.values()
+    rows = [[group, *(f"{each.groups[group]:,.0f}" for each in profiles)] for group in GROUPS]
+    rows.append(["**all**", *(f"**{each.total:,.0f}**" for each in profiles)])
     return f"""
-## What a booking is made of
+## What a request is made of
 
-Microseconds of a booking, and of a bare insert, when one comes after another in one process: no
-server, the request log on, houses filling from 0 to {CAPACITY}. Sampled by py-spy; what the
-standard library takes is counted as its caller's.
+Microseconds of a request when one comes after another in one process: no server, the request log
+on, bookings of houses that fill from 0 to {CAPACITY}. Sampled by py-spy; what the standard library
+takes is counted as its caller's.
 
-{_table(["", "bare insert, µs", "booking, µs"], rows)}
+{_table(["", *results.profiles], rows)}
 """
 
 
