@@ -65,8 +65,6 @@ class MultiplexStore:
         self._counters: Collection[Document] = database["counters"]
         self._screens: Collection[Document] = database["screens"]
         self._movies: Collection[Document] = database["movies"]
-        # A movie on sale stays so, and nothing else of it ever changes: it is read but once.
-        self._on_sale: dict[int, StoredMovie] = {}
 
     @cached_property
     def _sales(self) -> Collection[Document]:
@@ -117,15 +115,8 @@ class MultiplexStore:
 
     def movie(self, number: int) -> StoredMovie | None:
         """Return the movie with this number, if there is one."""
-        if number in self._on_sale:
-            return self._on_sale[number]
         document = self._movies.find_one({"_id": number})
-        if not document:
-            return None
-        movie = _movie(document)
-        if movie.on_sale:
-            self._on_sale[number] = movie
-        return movie
+        return _movie(document) if document else None
 
     def movies(self) -> list[StoredMovie]:
         """Return all movies in the order of their numbers."""
