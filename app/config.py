@@ -97,7 +97,7 @@ def _hours(text: str) -> timedelta:
         seconds = round(float(text) * 3600)
         if 1 <= seconds <= 8760 * 3600:
             return timedelta(seconds=seconds)
-    raise ValueError("hours, more than 0 and at most 8760 (a fraction such as 0.5 is fine)")
+    raise ValueError("hours from 0.0003 (a second) to 8760")
 
 
 def _zone(text: str) -> tzinfo:

@@ -76,7 +76,10 @@ def sale(replayed: bool) -> dict[str, str]:
 
 
 class JSONAnswers(DefaultJSONProvider):
-    """Writes answers by orjson, which takes dataclasses, dates and instants (as ISO 8601) too."""
+    """Writes answers by orjson, which takes dataclasses, dates and instants (as ISO 8601) too.
+
+    Only answers: `dumps` and `loads`, which Flask's test client uses, are Flask's.
+    """
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return an answer with a line of JSON."""

@@ -75,7 +75,7 @@ def configure(app: Flask, database: Database[Any]) -> None:
 
 
 def _new_request_id() -> str:
-    # It is no secret, and to ask the kernel for randomness takes a sixth of an empty request.
+    # It is no secret, so it need not come from the kernel, which takes longer.
     return f"{random.getrandbits(128):032x}"
 
 

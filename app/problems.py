@@ -192,7 +192,7 @@ def register(app: Flask) -> None:
 def documentation(problems: Iterable[Problem]) -> dict[str, Any]:
     """Return OpenAPI responses for these problems, one for each status that they have."""
     by_status: dict[HTTPStatus, list[Problem]] = {}
-    for problem in sorted(problems, key=lambda problem: problem.status):
+    for problem in sorted(problems, key=lambda each: (each.status, each.code)):
         by_status.setdefault(problem.status, []).append(problem)
     return {
         str(status.value): {

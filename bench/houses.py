@@ -51,6 +51,11 @@ def view(showing: Showing) -> Request:
     return Request("POST", "/viewontime", {**showing.identity()})
 
 
+def slots(on: date) -> Request:
+    """Return the request for the timetable of a day, whatever the time is now."""
+    return Request("GET", f"/?date={on.isoformat()}")
+
+
 def put_movie_on_sale(port: int) -> int:
     """Set up a screen, and a movie on it, at the service on this port; return its number."""
     screen = ask(port, Request("POST", "/api/screens", {"seats": SEATS}))["screen"]

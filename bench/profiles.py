@@ -27,7 +27,7 @@ from app import logs
 from app.embedded import EmbeddedMongoDB
 from app.metrics import FOLDER_VARIABLE
 from app.showings import Showing
-from bench.houses import CAPACITY, booking, filling, showings, view
+from bench.houses import CAPACITY, booking, filling, showings, slots, view
 from bench.load import Request
 from bench.servers import ADVANCE_DAYS
 
@@ -74,8 +74,8 @@ def _views(full: list[Showing], _: Iterator[Showing], number: int) -> Iterable[R
     return islice(cycle([view(showing) for showing in full]), number)
 
 
-def _slots(_: list[Showing], __: Iterator[Showing], number: int) -> list[Request]:
-    return [Request("GET", "/")] * number
+def _slots(full: list[Showing], _: Iterator[Showing], number: int) -> list[Request]:
+    return [slots(full[0].date)] * number
 
 
 _SERVICE = "root"
@@ -152,11 +152,12 @@ def _owner(frames: list[str]) -> str:
 def _send(app: WSGIApplication, request: Request, expected: str) -> None:
     """Send one request; fails unless it is answered with the expected status."""
     body = b"" if request.body is None else json.dumps(request.body).encode()
+    path, _, query = request.path.partition("?")
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": request.path,
-        "QUERY_STRING": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
         "REMOTE_ADDR": "127.0.0.1",
         "REMOTE_PORT": "50000",
         "SERVER_NAME": "127.0.0.1",
@@ -199,7 +200,8 @@ def main() -> None:
     app: WSGIApplication = importlib.import_module(kind.module).app
     unsold = showings()
     full = list(islice(unsold, _FULL_HOUSES))
-    _time(app, filling(full), "201 CREATED")
+    for request in filling(full):
+        _send(app, request, "201 CREATED")
     print(_time(app, kind.requests(full, unsold, number), kind.status), file=sys.stderr)
 
 

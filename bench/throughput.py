@@ -18,6 +18,7 @@ from bench.houses import (
     purchase,
     put_movie_on_sale,
     showings,
+    slots,
     view,
 )
 from bench.load import Request, rush, steady
@@ -81,7 +82,7 @@ def measure(mongodb: EmbeddedMongoDB, *, rounds: int, seconds: int, bursts: int)
             "view": Contender(
                 "`POST /viewontime`, full house", service, same([view(s) for s in full]), 200
             ),
-            "slots": Contender("`GET /`", service, same([Request("GET", "/")]), 200),
+            "slots": Contender("`GET /`, full houses", service, same([slots(full[0].date)]), 200),
             "purchase": Contender("`POST /api/tickets`", service, same(purchases), 201),
             "check": Contender("check, then insert (Flask)", check, bookings(check), 201),
             "fastapi": Contender("count, then insert (FastAPI)", fastapi, bookings(fastapi), 201),

@@ -61,8 +61,9 @@ class TicketStore:
         self._capacity = capacity
         self._seats = frozenset(range(1, capacity + 1))
         self._expire_after = expire_after
-        # Seats that this process has neither taken nor seen taken, the next one last. It only saves
-        # round trips: whether a seat or a house is free is always for MongoDB to say.
+        # Seats to try before asking MongoDB, the next one last: not those that this process has
+        # taken or seen taken. It only saves round trips: whether a seat or a house is free is
+        # always for MongoDB to say.
         self._untried: dict[Showing, list[int]] = {}
 
     @cached_property
@@ -222,7 +223,7 @@ class TicketStore:
         That is one beside the other from a seat at random, so that processes which fill a house
         together meet rarely.
         """
-        if len(self._untried) >= _SHOWINGS_REMEMBERED:
+        if showing not in self._untried and len(self._untried) >= _SHOWINGS_REMEMBERED:
             self._untried.clear()
         seats = sorted(free, reverse=True)
         first = random.randrange(len(seats) or 1)  # noqa: S311 (a seat is no secret)

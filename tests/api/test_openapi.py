@@ -121,6 +121,19 @@ def test_the_examples_of_requests_work(client: FlaskClient, document: Any) -> No
                 assert_alike(answer.json, example)
 
 
+def test_lists_are_like_their_examples(client: FlaskClient, document: Any) -> None:
+    book(client)
+    client.post("/api/screens", json={"seats": 5})
+    client.post("/api/movies", json={"screen": 1, "title": "Sholay"})
+    for path in ("/", "/tickets?timing=18:00", "/api/screens", "/api/movies"):
+        operation = document["paths"][path.partition("?")[0]]["get"]
+        listed = client.get(path).json
+        assert listed
+        assert_alike(
+            listed, operation["responses"]["200"]["content"]["application/json"]["example"]
+        )
+
+
 def assert_alike(answer: Any, example: Any) -> None:
     """Answers are written as the services return them, so nothing else keeps them to the schema."""
     if isinstance(example, list):
