@@ -1,4 +1,4 @@
-"""The kinds of values a request may carry, stricter than marshmallow's."""
+"""The kinds of values a request may carry, stricter than marshmallow's, and what answers are."""
 
 from __future__ import annotations
 

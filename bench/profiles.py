@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -54,37 +54,22 @@ _FULL_HOUSES = 25  # which are sold to warm up
 class Kind:
     """Requests to the `app` of a module, and the status that each is answered.
 
-    `requests` makes as many as it is asked for, of full houses and of those that nobody has booked.
+    `requests` makes them for some houses: full ones, or new ones where it `sells` their seats.
     """
 
     module: str
-    requests: Callable[[list[Showing], Iterator[Showing], int], Iterable[Request]]
+    requests: Callable[[list[Showing]], list[Request]]
     status: str
-
-
-def _bookings(_: list[Showing], unsold: Iterator[Showing], number: int) -> list[Request]:
-    return filling(list(islice(unsold, number // CAPACITY)))
-
-
-def _refusals(full: list[Showing], _: Iterator[Showing], number: int) -> Iterable[Request]:
-    return islice(cycle([booking(showing) for showing in full]), number)
-
-
-def _views(full: list[Showing], _: Iterator[Showing], number: int) -> Iterable[Request]:
-    return islice(cycle([view(showing) for showing in full]), number)
-
-
-def _slots(full: list[Showing], _: Iterator[Showing], number: int) -> list[Request]:
-    return [slots(full[0].date)] * number
+    sells: bool = False
 
 
 _SERVICE = "root"
 KINDS = {
-    "bare insert": Kind("bench.contenders.bare_insert", _bookings, "201 CREATED"),
-    "booking": Kind(_SERVICE, _bookings, "201 CREATED"),
-    "sold out": Kind(_SERVICE, _refusals, "409 CONFLICT"),
-    "`/viewontime`": Kind(_SERVICE, _views, "200 OK"),
-    "`GET /`": Kind(_SERVICE, _slots, "200 OK"),
+    "bare insert": Kind("bench.contenders.bare_insert", filling, "201 CREATED", sells=True),
+    "booking": Kind(_SERVICE, filling, "201 CREATED", sells=True),
+    "sold out": Kind(_SERVICE, lambda full: [booking(each) for each in full], "409 CONFLICT"),
+    "`/viewontime`": Kind(_SERVICE, lambda full: [view(each) for each in full], "200 OK"),
+    "`GET /`": Kind(_SERVICE, lambda full: [slots(full[0].date)], "200 OK"),
 }
 
 
@@ -202,7 +187,9 @@ def main() -> None:
     full = list(islice(unsold, _FULL_HOUSES))
     for request in filling(full):
         _send(app, request, "201 CREATED")
-    print(_time(app, kind.requests(full, unsold, number), kind.status), file=sys.stderr)
+    houses = list(islice(unsold, number // CAPACITY)) if kind.sells else full
+    requests = islice(cycle(kind.requests(houses)), number)
+    print(_time(app, requests, kind.status), file=sys.stderr)
 
 
 if __name__ == "__main__":

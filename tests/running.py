@@ -92,7 +92,8 @@ class Service:
 
     @property
     def mongod_pid(self) -> int:
-        return int((self.mongodb / "db" / "mongod.lock").read_text())
+        """The process id of its embedded mongod, 0 while that one starts."""
+        return int((self.mongodb / "db" / "mongod.lock").read_text() or 0)
 
     @contextmanager
     def collection(self, name: str) -> Iterator[Any]:

@@ -221,7 +221,7 @@ class TicketStore:
         """Return these seats in the order in which this process is to try them.
 
         That is one beside the other from a seat at random, so that processes which fill a house
-        together meet rarely.
+        together meet less often.
         """
         if showing not in self._untried and len(self._untried) >= _SHOWINGS_REMEMBERED:
             self._untried.clear()
