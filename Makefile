@@ -37,6 +37,7 @@ lint: .venv/.dev .venv/.bench ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/.dev ## put the code in the project's style
 	$(BIN)/ruff check --fix .

@@ -26,12 +26,13 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from app import create_app, logs, prepare_database
+from app import create_app, prepare_database
 from app.config import SettingError, Settings
-from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.gateway import Gateway
-from app.metrics import FOLDER_VARIABLE
-from app.operations import PATHS as OPERATIONS_PATHS
+from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
+from app.operations import log as logs
+from app.operations.metrics import FOLDER_VARIABLE
+from app.operations.routes import PATHS as OPERATIONS_PATHS
 
 log = logging.getLogger("app.root")
 

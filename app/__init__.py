@@ -12,14 +12,17 @@ from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from app import booking, docs, http, multiplex, operations, rate_limit
+from app import booking, multiplex
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import SettingError, Settings
-from app.database import is_outage, open_client
+from app.mongodb.client import is_outage, open_client
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
-from app.showings import Calendar
+from app.operations import rate_limit
+from app.operations import routes as operations
+from app.theatre.showings import Calendar
+from app.web import blueprint, openapi
 
 DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
 _PREPARE_SECONDS = 2
@@ -49,7 +52,7 @@ def create_app(
     if database is None:
         uri = settings.mongodb_uri or DEFAULT_MONGODB_URI
         prepare_database(uri, settings)
-        connections = settings.threads + http.THREADS_APART
+        connections = settings.threads + blueprint.THREADS_APART
         database = open_client(uri, connections)[settings.mongodb_database]
 
     app = Flask(__name__, static_folder=None)
@@ -72,10 +75,10 @@ def create_app(
 
     operations.configure(app, database)  # first, for even a refusal has an id
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
-    http.configure(app, settings.staff_key)
-    api = docs.configure(app)
-    for blueprint in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
-        api.register_blueprint(blueprint)
+    blueprint.configure(app, settings.staff_key)
+    api = openapi.configure(app)
+    for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
+        api.register_blueprint(each)
     return app
 
 

@@ -19,7 +19,7 @@ import pymongo.uri_parser
 import tzlocal
 from limits import RateLimitItem
 
-from app.showings import parse_timing
+from app.theatre.showings import parse_timing
 
 _MOST_REQUESTS = 10**9
 _LONGEST_WINDOW = 366 * 24 * 3600  # seconds

@@ -23,7 +23,8 @@ from granian.rsgi import (  # type: ignore[attr-defined]  # exported, but not in
 )
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
-from app.http import MOST_BYTES_READ, RECEIVED_AT, THREADS_APART
+from app.web.blueprint import RECEIVED_AT, THREADS_APART
+from app.web.reading import MOST_BYTES_READ
 
 _BODY_SECONDS = 10
 _QUIET_SECONDS = 0.2  # for the last answers to reach their sockets

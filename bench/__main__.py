@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.embedded import EmbeddedMongoDB
+from app.mongodb.embedded import EmbeddedMongoDB
 from bench import growth, load, profiles, report, rushes, throughput
 
 _DOCS = Path(__file__).parent.parent / "docs"

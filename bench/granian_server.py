@@ -11,8 +11,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 from app.config import Settings
-from app.embedded import die_with_parent
 from app.gateway import Gateway
+from app.mongodb.embedded import die_with_parent
 
 
 def load_worker(module: str) -> Gateway:

@@ -12,10 +12,10 @@ from pymongo.database import Database
 
 from app.booking.store import TicketStore
 from app.config import Settings
-from app.database import Document, open_client
-from app.embedded import EmbeddedMongoDB
-from app.identifiers import new_id
-from app.showings import Showing
+from app.mongodb.client import Document, open_client
+from app.mongodb.embedded import EmbeddedMongoDB
+from app.theatre.identifiers import new_id
+from app.theatre.showings import Showing
 from bench.houses import CAPACITY, NAME, PHONE, PHONE_E164, booking, filling, showings, view
 from bench.load import Request, steady
 from bench.rounds import Contender, take_turns

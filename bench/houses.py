@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from app.config import Settings
-from app.showings import Calendar, Showing
+from app.theatre.showings import Calendar, Showing
 from bench.load import Request, ask
 from bench.servers import ADVANCE_DAYS
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from app import logs
-from app.embedded import EmbeddedMongoDB
-from app.metrics import FOLDER_VARIABLE
-from app.showings import Showing
+from app.mongodb.embedded import EmbeddedMongoDB
+from app.operations import log as logs
+from app.operations.metrics import FOLDER_VARIABLE
+from app.theatre.showings import Showing
 from bench.houses import CAPACITY, booking, filling, showings, slots, view
 from bench.load import Request
 from bench.servers import ADVANCE_DAYS

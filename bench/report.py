@@ -11,8 +11,8 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from app.database import open_client
-from app.embedded import EmbeddedMongoDB
+from app.mongodb.client import open_client
+from app.mongodb.embedded import EmbeddedMongoDB
 from bench import growth, rushes, servers, throughput
 from bench.houses import CAPACITY
 from bench.load import CONNECTIONS, TOOLS

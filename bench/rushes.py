@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.embedded import EmbeddedMongoDB
+from app.mongodb.embedded import EmbeddedMongoDB
 from bench.houses import CAPACITY, SEATS, booking, day, purchase, put_movie_on_sale, showings
 from bench.load import Answers, LoadError, Request, rush
 from bench.servers import SERVICE, running

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.embedded import EmbeddedMongoDB
+from app.mongodb.embedded import EmbeddedMongoDB
 
 HOST = "127.0.0.1"
 WORKERS = 2

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 
-from app.database import open_client
-from app.embedded import EmbeddedMongoDB
+from app.mongodb.client import open_client
+from app.mongodb.embedded import EmbeddedMongoDB
 from bench import servers
 from bench.houses import (
     CAPACITY,

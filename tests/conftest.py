@@ -19,10 +19,11 @@ from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from app import create_app, logs
+from app import create_app
 from app.config import Settings
-from app.database import open_client
-from app.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
+from app.mongodb.client import open_client
+from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
+from app.operations import log as logs
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 # 14:03:11.5 in the theatre. In the future, as mongomock removes what expired by its own clock.

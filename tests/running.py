@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from app.database import open_client
+from app.mongodb.client import open_client
 
 ROOT = Path(__file__).parent.parent / "root.py"
 HOST = "127.0.0.1"

@@ -11,7 +11,7 @@ import pytest
 
 from app import create_app
 from app.config import Settings
-from app.problems import PROBLEMS
+from app.web.problems import PROBLEMS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 APP = create_app(mongomock.MongoClient()["docs"])

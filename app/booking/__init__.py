@@ -1,6 +1,6 @@
 """The ticket window: tickets of a timetable, `SLOT_CAPACITY` to a showing."""
 
-from app.booking.resources import blueprint as resources
-from app.booking.routes import blueprint as routes
+from app.booking.assignment_routes import blueprint as assignment_routes
+from app.booking.ticket_routes import blueprint as ticket_routes
 
-blueprints = (routes, resources)
+blueprints = (assignment_routes, ticket_routes)

@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from marshmallow.experimental.context import Context
 
 from app.booking.phones import parse_phone
-from app.fields import AnswerSchema, Day, Text, Timing
+from app.web.fields import AnswerSchema, Day, Text, Timing
 
 EXAMPLE_TICKET_ID = "q3vLrWm0T1yQ8bXo5eZkNA"
 

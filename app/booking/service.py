@@ -8,7 +8,9 @@ from datetime import date, datetime, timedelta
 
 from app.booking.phones import Phone
 from app.booking.store import StoredTicket, TicketStore
-from app.errors import (
+from app.theatre.idempotency import IdempotentRequest, once
+from app.theatre.identifiers import new_id
+from app.theatre.refusals import (
     InvalidRequest,
     PhoneMismatch,
     ShowingStarted,
@@ -16,9 +18,7 @@ from app.errors import (
     TicketExpired,
     TicketNotFound,
 )
-from app.idempotency import IdempotentRequest, once
-from app.identifiers import new_id
-from app.showings import Calendar, Showing
+from app.theatre.showings import Calendar, Showing
 
 
 @dataclass(frozen=True, slots=True)

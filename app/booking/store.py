@@ -14,10 +14,10 @@ from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import ONE_BATCH, Document, clashes_in, create_expiry_index, find_settled
-from app.errors import SoldOut
-from app.idempotency import IdempotentRequest, KeyTaken
-from app.showings import Showing, as_utc
+from app.mongodb.client import ONE_BATCH, Document, clashes_in, create_expiry_index, find_settled
+from app.theatre.idempotency import IdempotentRequest, KeyTaken
+from app.theatre.refusals import SoldOut
+from app.theatre.showings import Showing, as_utc
 
 Result = TypeVar("Result")
 

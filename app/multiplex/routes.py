@@ -6,16 +6,6 @@ from typing import Any
 
 from flask import current_app
 
-from app.errors import (
-    IdempotencyKeyReused,
-    MovieNotFound,
-    NotEnoughSeats,
-    NotOnSale,
-    ScreenNotFound,
-    ShowingStarted,
-    SoldOut,
-)
-from app.http import REPLAYED_HEADER, Blueprint, IdempotencyHeaders, sale
 from app.multiplex.schemas import (
     MovieSchema,
     NewMovieSchema,
@@ -26,6 +16,17 @@ from app.multiplex.schemas import (
     ScreenSchema,
 )
 from app.multiplex.service import Movie, MultiplexService, Purchase, Screen
+from app.theatre.refusals import (
+    IdempotencyKeyReused,
+    MovieNotFound,
+    NotEnoughSeats,
+    NotOnSale,
+    ScreenNotFound,
+    ShowingStarted,
+    SoldOut,
+)
+from app.web.blueprint import REPLAYED_HEADER, Blueprint, sale
+from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
     "Multiplex", __name__, url_prefix="/api", description="Screens, movies, and seats at the door."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.fields import AnswerSchema, Day, Text, Timing, WholeNumber
+from app.web.fields import AnswerSchema, Day, Text, Timing, WholeNumber
 
 MOST_SEATS = 996
 # Numbers of screens and movies are counted from 1; no house has more than this.

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from app.errors import (
+from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase
+from app.theatre.idempotency import IdempotentRequest, once
+from app.theatre.identifiers import new_id
+from app.theatre.refusals import (
     InvalidRequest,
     MovieNotFound,
     NotOnSale,
@@ -14,10 +17,7 @@ from app.errors import (
     ShowingStarted,
     SoldOut,
 )
-from app.idempotency import IdempotentRequest, once
-from app.identifiers import new_id
-from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase
-from app.showings import Calendar, Showing
+from app.theatre.showings import Calendar, Showing
 
 
 @dataclass(frozen=True, slots=True)

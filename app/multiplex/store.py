@@ -13,10 +13,10 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import ONE_BATCH, Document, create_expiry_index, find_settled, upsert
-from app.errors import NotEnoughSeats
-from app.idempotency import IdempotentRequest, KeyTaken
-from app.showings import Showing
+from app.mongodb.client import ONE_BATCH, Document, create_expiry_index, find_settled, upsert
+from app.theatre.idempotency import IdempotentRequest, KeyTaken
+from app.theatre.refusals import NotEnoughSeats
+from app.theatre.showings import Showing
 
 
 @dataclass(frozen=True, slots=True)

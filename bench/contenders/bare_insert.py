@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from app.database import open_client
-from app.identifiers import new_id
+from app.mongodb.client import open_client
+from app.theatre.identifiers import new_id
 
 app = Flask(__name__)
 tickets = open_client(os.environ["MONGODB_URI"])[os.environ["MONGODB_DATABASE"]]["tickets"]

@@ -11,8 +11,8 @@ from typing import Any
 from flask import Flask, request
 from pymongo import ASCENDING
 
-from app.database import open_client
-from app.identifiers import new_id
+from app.mongodb.client import open_client
+from app.theatre.identifiers import new_id
 
 CAPACITY = 20
 

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.booking.store import TicketStore
-from app.errors import SoldOut
+from app.theatre.refusals import SoldOut
 from tests.api.helpers import (
     ASHA,
     RAVI,

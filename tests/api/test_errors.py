@@ -11,8 +11,8 @@ from pymongo import errors as pymongo_errors
 from pymongo.database import Database
 
 from app.booking.store import TicketStore
-from app.errors import BoxOfficeError
-from app.problems import REFUSALS
+from app.theatre.refusals import BoxOfficeError
+from app.web.problems import REFUSALS
 from tests.api.helpers import assert_refused
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pymongo.database import Database
 
-from app.problems import PROBLEMS
+from app.web.problems import PROBLEMS
 from tests.api.helpers import book
 
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -15,7 +15,7 @@ from pymongo.database import Database
 
 from app import create_app
 from app.config import Settings
-from app.http import RECEIVED_AT
+from app.web.blueprint import RECEIVED_AT
 from tests.api.helpers import ASHA, RAVI, assert_booked, assert_refused, book, update, view
 from tests.conftest import Clock
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from app.embedded import EmbeddedMongoDB, find_mongod
+from app.mongodb.embedded import EmbeddedMongoDB, find_mongod
 from tests.running import (
     HOST,
     ROOT,
@@ -31,6 +31,7 @@ from tests.running import (
     wait_until,
 )
 
+LOGGERS = {"app.root", "app.mongodb.embedded", "app.operations.routes"}
 TOMORROW_NOON = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00"}
 
 
@@ -309,6 +310,8 @@ def test_all_that_is_logged_is_json_and_tells_of_no_customer(tmp_path: Path) -> 
         wait_until(lambda: view(service, ticket) == ticket)
         service.stop()
         lines = service.logged()
-    assert {"app.root", "app.embedded", "app.operations"} <= {line["logger"] for line in lines}
+    assert {"app.root", "app.mongodb.embedded", "app.operations.routes"} <= {
+        line["logger"] for line in lines
+    }
     for word in (ticket["ticket_id"], ticket["name"], "98765", "9876543210"):
         assert word not in str(lines)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from app.database import open_client
+from app.mongodb.client import open_client
 from tests.faults.customers import Verdict
 from tests.faults.replica_set import ReplicaSet
 from tests.running import Service, running_service, wait_until

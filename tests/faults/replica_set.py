@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from app.embedded import find_mongod
+from app.mongodb.embedded import find_mongod
 from tests.running import HOST, free_port, wait_until
 
 NAME = "rs0"

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.embedded import find_mongod
+from app.mongodb.embedded import find_mongod
 from tests.e2e.test_process import worker_of
 from tests.faults.conftest import WORKERS, Report
 from tests.faults.customers import Customers, Verdict

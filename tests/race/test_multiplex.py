@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from app.errors import NotEnoughSeats
 from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase
-from app.showings import Showing
+from app.theatre.refusals import NotEnoughSeats
+from app.theatre.showings import Showing
 from tests.running import Answer, Connection, Service, outcomes
 
 BUYERS = 64

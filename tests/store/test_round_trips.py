@@ -13,7 +13,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from app import create_app
 from app.config import Settings
-from app.embedded import EmbeddedMongoDB
+from app.mongodb.embedded import EmbeddedMongoDB
 from tests.api.helpers import ASHA, book, delete, fill
 from tests.api.test_multiplex import add_movie, add_screen, buy, put_on_sale
 from tests.conftest import Clock

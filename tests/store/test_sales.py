@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from app.errors import NotEnoughSeats
-from app.idempotency import IdempotentRequest, KeyTaken
 from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase, StoredScreen
-from app.showings import Showing
+from app.theatre.idempotency import IdempotentRequest, KeyTaken
+from app.theatre.refusals import NotEnoughSeats
+from app.theatre.showings import Showing
 
 EIGHT_HOURS = timedelta(hours=8)
 TODAY = Showing("18:00", date(2046, 1, 1), datetime(2046, 1, 1, 12, 30, tzinfo=UTC))

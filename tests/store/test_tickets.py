@@ -16,10 +16,10 @@ from pymongo.errors import DuplicateKeyError
 from app import create_app
 from app.booking.store import Occupancy, StoredTicket, TicketStore
 from app.config import SettingError, Settings
-from app.embedded import EmbeddedMongoDB
-from app.errors import SoldOut
-from app.idempotency import IdempotentRequest, KeyTaken
-from app.showings import Showing
+from app.mongodb.embedded import EmbeddedMongoDB
+from app.theatre.idempotency import IdempotentRequest, KeyTaken
+from app.theatre.refusals import SoldOut
+from app.theatre.showings import Showing
 
 CAPACITY = 3
 EIGHT_HOURS = timedelta(hours=8)

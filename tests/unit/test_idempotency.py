@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import IdempotencyKeyReused, SoldOut
-from app.idempotency import IdempotentRequest, KeyTaken, once
+from app.theatre.idempotency import IdempotentRequest, KeyTaken, once
+from app.theatre.refusals import IdempotencyKeyReused, SoldOut
 
 
 @dataclass

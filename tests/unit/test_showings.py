@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.showings import Calendar, parse_date, parse_timing
+from app.theatre.showings import Calendar, parse_date, parse_timing
 
 
 def calendar(zone: str) -> Calendar:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
-from app.errors import BoxOfficeError, IdempotencyKeyReused
+from app.theatre.refusals import BoxOfficeError, IdempotencyKeyReused
 
 
 class KeyTaken(Exception):

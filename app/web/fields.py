@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.showings import parse_date, parse_timing
+from app.theatre.showings import parse_date, parse_timing
 
 # What overrides the direction of text (UAX #9), and so could disguise a name in a list.
 _TURNS_TEXT_AROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

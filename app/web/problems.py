@@ -14,7 +14,8 @@ from marshmallow import Schema, fields, validate
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 
-from app import database, errors
+from app.mongodb.client import is_outage
+from app.theatre import refusals
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Problem:
     @classmethod
     def of(
         cls,
-        kind: type[errors.BoxOfficeError],
+        kind: type[refusals.BoxOfficeError],
         status: HTTPStatus,
         headers: dict[str, str] | None = None,
         **facts: Any,
@@ -72,27 +73,27 @@ class Problem:
 _BEARER = {"WWW-Authenticate": "Bearer"}
 _SOON = {"Retry-After": "2"}  # seconds
 
-REFUSALS: dict[type[errors.BoxOfficeError], Problem] = {
+REFUSALS: dict[type[refusals.BoxOfficeError], Problem] = {
     kind: Problem.of(kind, status, headers, **facts)
     for kind, status, headers, facts in (
-        (errors.MalformedJSON, HTTPStatus.BAD_REQUEST, {}, {}),
+        (refusals.MalformedJSON, HTTPStatus.BAD_REQUEST, {}, {}),
         (
-            errors.InvalidRequest,
+            refusals.InvalidRequest,
             HTTPStatus.BAD_REQUEST,
             {},
             {"errors": {"field": ["Missing data for required field."]}},
         ),
-        (errors.Unauthorized, HTTPStatus.UNAUTHORIZED, _BEARER, {}),
-        (errors.PhoneMismatch, HTTPStatus.FORBIDDEN, {}, {}),
-        (errors.TicketNotFound, HTTPStatus.NOT_FOUND, {}, {}),
-        (errors.ScreenNotFound, HTTPStatus.NOT_FOUND, {}, {}),
-        (errors.MovieNotFound, HTTPStatus.NOT_FOUND, {}, {}),
-        (errors.SoldOut, HTTPStatus.CONFLICT, {}, {}),
-        (errors.NotEnoughSeats, HTTPStatus.CONFLICT, {}, {"seats_left": 2}),
-        (errors.NotOnSale, HTTPStatus.CONFLICT, {}, {}),
-        (errors.ShowingStarted, HTTPStatus.CONFLICT, {}, {}),
-        (errors.TicketExpired, HTTPStatus.CONFLICT, {}, {}),
-        (errors.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}, {}),
+        (refusals.Unauthorized, HTTPStatus.UNAUTHORIZED, _BEARER, {}),
+        (refusals.PhoneMismatch, HTTPStatus.FORBIDDEN, {}, {}),
+        (refusals.TicketNotFound, HTTPStatus.NOT_FOUND, {}, {}),
+        (refusals.ScreenNotFound, HTTPStatus.NOT_FOUND, {}, {}),
+        (refusals.MovieNotFound, HTTPStatus.NOT_FOUND, {}, {}),
+        (refusals.SoldOut, HTTPStatus.CONFLICT, {}, {}),
+        (refusals.NotEnoughSeats, HTTPStatus.CONFLICT, {}, {"seats_left": 2}),
+        (refusals.NotOnSale, HTTPStatus.CONFLICT, {}, {}),
+        (refusals.ShowingStarted, HTTPStatus.CONFLICT, {}, {}),
+        (refusals.TicketExpired, HTTPStatus.CONFLICT, {}, {}),
+        (refusals.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}, {}),
     )
 }
 NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
@@ -183,7 +184,7 @@ class ProblemSchema(Schema):
 
 def register(app: Flask) -> None:
     """Let `app` answer every failure this way."""
-    app.register_error_handler(errors.BoxOfficeError, _answer_refusal)
+    app.register_error_handler(refusals.BoxOfficeError, _answer_refusal)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(PyMongoError, _answer_database_error)
     app.register_error_handler(Exception, _answer_bug)
@@ -217,7 +218,7 @@ _HEADERS = {
 }
 
 
-def _answer_refusal(error: errors.BoxOfficeError) -> Response:
+def _answer_refusal(error: refusals.BoxOfficeError) -> Response:
     return REFUSALS[type(error)].answer(**error.facts)
 
 
@@ -225,7 +226,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
     original = error.get_response()
     other = Problem(
         HTTPStatus(original.status_code),
-        errors.InvalidRequest.code,
+        refusals.InvalidRequest.code,
         "The request cannot be understood.",
     )
     response = _HTTP_PROBLEMS.get(other.status, other).answer()
@@ -237,7 +238,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 
 def _answer_database_error(error: PyMongoError) -> Response:
-    if not database.is_outage(error):
+    if not is_outage(error):
         return _answer_bug(error)
     log.warning("MongoDB is unavailable: %s", type(error).__name__)
     return DATABASE_UNAVAILABLE.answer()

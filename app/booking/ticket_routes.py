@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.booking.routes import book, booking_service
+from app.booking.assignment_routes import book, booking_service
 from app.booking.schemas import MoveSchema, TicketPhoneHeaders, TicketSchema, TimingSchema
 from app.booking.service import Ticket
-from app.errors import PhoneMismatch, ShowingStarted, SoldOut, TicketExpired, TicketNotFound
-from app.http import Blueprint
+from app.theatre.refusals import (
+    PhoneMismatch,
+    ShowingStarted,
+    SoldOut,
+    TicketExpired,
+    TicketNotFound,
+)
+from app.web.blueprint import Blueprint
 
 blueprint = Blueprint(
     "Tickets", __name__, url_prefix="/tickets", description="The same tickets, as resources."

@@ -19,7 +19,7 @@ from app.booking.schemas import (
     TimingSchema,
 )
 from app.booking.service import BookingService, Slot, Ticket
-from app.errors import (
+from app.theatre.refusals import (
     IdempotencyKeyReused,
     InvalidRequest,
     PhoneMismatch,
@@ -28,7 +28,8 @@ from app.errors import (
     TicketExpired,
     TicketNotFound,
 )
-from app.http import LOCATION_HEADER, REPLAYED_HEADER, Blueprint, IdempotencyHeaders, sale
+from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint, sale
+from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
     "Ticket window", __name__, description="Book, move, view and delete tickets of the timetable."

@@ -13,8 +13,8 @@ from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
 from pymongo.database import Database
 
-from app import metrics
-from app.http import RECEIVED_AT, Blueprint
+from app.operations import metrics
+from app.web.blueprint import RECEIVED_AT, Blueprint
 
 REQUEST_ID_HEADER = "X-Request-Id"
 PATHS = ("/health/", "/metrics")  # which no customer's traffic may close

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 import time
 from collections.abc import Callable
 from copy import deepcopy
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import flask_smorest
 import orjson
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
-from marshmallow.experimental.context import Context
-from webargs.core import Parser
-from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, ServiceUnavailable
+from marshmallow import Schema, fields
+from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 
-from app import errors, problems
+from app.theatre import refusals
+from app.web import problems
+from app.web.reading import MOST_BYTES_READ, JSONParser
+from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,9 +27,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 # time.monotonic(), before it waited for a thread.
 RECEIVED_AT = "boxoffice.received_at"
 _LONGEST_WAIT_SECONDS = 10
-
-# Of a body no more is read; the one byte above the limit shows that it is too long.
-MOST_BYTES_READ = problems.MAX_BODY_BYTES + 1
 
 # A server may set so many threads apart, beside those of customers, for health and metrics.
 THREADS_APART = 2
@@ -45,25 +40,6 @@ REPLAYED_HEADER = {
         "schema": {"type": "string"},
     }
 }
-
-
-class IdempotencyHeaders(Schema):
-    """The header with which a client may safely repeat a request that books or buys."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    key = fields.String(
-        data_key="Idempotency-Key",
-        validate=[
-            validate.Length(min=8, max=255),
-            validate.Regexp(r"^[ -~]*\Z", error="Must be printable ASCII characters."),
-        ],
-        metadata={
-            "description": "Names this request: sent again with the same key, it happens once.",
-            "pattern": "^[ -~]*$",
-        },
-    )
 
 
 def sale(replayed: bool) -> dict[str, str]:
@@ -88,55 +64,6 @@ class JSONAnswers(DefaultJSONProvider):
         return current_app.response_class(line, mimetype="application/json")
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")  # NaN and Infinity, which Python would read
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse)
-
-
-class JSONParser(FlaskParser):
-    """Reads bodies as JSON whatever their Content-Type says, and refuses unknown fields."""
-
-    DEFAULT_UNKNOWN_BY_LOCATION = {**Parser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
-
-    def load_json(self, req: Request, schema: Schema) -> Any:
-        """Return the body as a dict, `{}` when there is none; raises MalformedJSON."""
-        try:
-            body = req.get_data()
-        except ClientDisconnected:
-            raise errors.MalformedJSON from None
-        if len(body) > problems.MAX_BODY_BYTES:
-            raise RequestEntityTooLarge
-        if req.content_length is not None and len(body) < req.content_length:
-            raise errors.MalformedJSON  # cut off on its way
-        try:
-            text = body.decode("utf-8-sig").strip(" \t\r\n")
-            document = _decoder.decode(text) if text else {}
-        except (ValueError, RecursionError):
-            raise errors.MalformedJSON from None
-        if not isinstance(document, dict):
-            raise errors.MalformedJSON
-        return document
-
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse with what the schemas need to know of the theatre as their context."""
-        with Context(current_app.extensions["schema_context"]):
-            return super().parse(*args, **kwargs)
-
-    def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise InvalidRequest; the location of a field (json, query …) is left out."""
-        by_location: dict[str, dict[str, list[str]]] = error.messages_dict
-        raise errors.InvalidRequest(
-            {
-                # The name of an unknown field may be text that no encoding can carry.
-                name.encode(errors="backslashreplace").decode(): messages
-                for faults in by_location.values()
-                for name, messages in faults.items()
-            }
-        ) from None
-
-
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no types
     """A blueprint whose arguments are read by JSONParser, and whose refusals are documented.
 
@@ -150,7 +77,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         self._rate_limited = rate_limited
         self._prepare_doc_cbks.append(self._prepare_operation_doc)
 
-    def refuses(self, *kinds: type[errors.BoxOfficeError]) -> Callable[[View], View]:
+    def refuses(self, *kinds: type[refusals.BoxOfficeError]) -> Callable[[View], View]:
         """Document what a route may refuse, beside what any route may."""
 
         def decorator(view: View) -> View:
@@ -165,7 +92,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            _check_staff_key()
+            check_staff_key()
             return view(*args, **kwargs)
 
         known = deepcopy(getattr(view, "_apidoc", {}))
@@ -189,12 +116,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         if self._rate_limited:
             found.add(problems.TOO_MANY_REQUESTS)
         if "arguments" in doc_info:
-            found.add(problems.REFUSALS[errors.InvalidRequest])
+            found.add(problems.REFUSALS[refusals.InvalidRequest])
         if "staff_only" in doc_info:
-            found.add(problems.REFUSALS[errors.Unauthorized])
+            found.add(problems.REFUSALS[refusals.Unauthorized])
             doc["security"] = [{}, {"staffKey": []}]  # asked for only where one is set
         if "requestBody" in doc:
-            found |= {problems.REFUSALS[errors.MalformedJSON], problems.PAYLOAD_TOO_LARGE}
+            found |= {problems.REFUSALS[refusals.MalformedJSON], problems.PAYLOAD_TOO_LARGE}
             found |= {problems.REQUEST_TIMEOUT}
         successes = {
             str(int(status)): response
@@ -210,17 +137,6 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         for response in doc["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}
         return doc
-
-
-def _check_staff_key() -> None:
-    expected: str | None = current_app.config["STAFF_KEY"]
-    if expected is None:
-        return
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # In constant time, so that an answer does not tell how much of a guess was right.
-    right = hmac.compare_digest(given.strip().encode(), expected.encode())
-    if scheme.lower() != "bearer" or not right:
-        raise errors.Unauthorized
 
 
 def _example(schema: Schema) -> Any:

@@ -1,0 +1,1 @@
+"""Everything between the stores and MongoDB."""

@@ -1,0 +1,1 @@
+"""What operators need: the log, metrics, health checks and rate limits."""
