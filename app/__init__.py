@@ -52,8 +52,7 @@ def create_app(
     if database is None:
         uri = settings.mongodb_uri or DEFAULT_MONGODB_URI
         prepare_database(uri, settings)
-        connections = settings.threads + blueprint.THREADS_APART
-        database = open_client(uri, connections)[settings.mongodb_database]
+        database = open_client(uri)[settings.mongodb_database]
 
     app = Flask(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
@@ -79,6 +78,7 @@ def create_app(
     api = openapi.configure(app)
     for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(each)
+    operations.start_metrics(app)
     return app
 
 

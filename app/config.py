@@ -150,7 +150,6 @@ class Settings:
     )
     port: int = _setting(5000, _whole_number(1, 65535))
     workers: int = _setting(lambda: os.cpu_count() or 1, _whole_number(1, 256))
-    threads: int = _setting(4, _whole_number(1, 256))
     show_times: tuple[str, ...] = _setting(
         tuple(f"{hour:02}:00" for hour in range(9, 22)), _show_times
     )
@@ -172,6 +171,7 @@ class Settings:
             "debug, info, warning, error or critical",
         ),
     )
+    log_format: str = _setting("auto", _one_of({"text", "json", "auto"}, "text, json or auto"))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -6,12 +6,12 @@ import importlib
 import multiprocessing
 import sys
 
+from app.gateway import Gateway
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 from app.config import Settings
-from app.gateway import Gateway
 from app.mongodb.embedded import die_with_parent
 
 

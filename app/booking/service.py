@@ -77,6 +77,7 @@ class BookingService:
         self._calendar = calendar
         self._show_times = show_times
         self._capacity = capacity
+        self._seats = frozenset(range(1, capacity + 1))
         self._expire_after = expire_after
         self._clock = clock
 
@@ -89,15 +90,15 @@ class BookingService:
         if day and (fault := self._calendar.date_fault(day, now)):
             raise InvalidRequest({"date": [fault]})
         showings = [self._showing(timing, day, now) for timing in self._show_times]
-        occupancy = self._store.occupancy(showings)
+        taken = self._store.taken_seats(showings)
         return [
             Slot(
                 timing=showing.timing,
                 date=showing.date,
                 showing_at=self._calendar.local(showing.at),
                 capacity=self._capacity,
-                booked=occupancy[showing].booked,
-                available=occupancy[showing].free,
+                booked=len(taken[showing]),
+                available=len(self._seats - taken[showing]),
             )
             for showing in showings
         ]

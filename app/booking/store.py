@@ -7,14 +7,23 @@ from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any, TypeVar
 
 from pymongo import ASCENDING
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, WriteError
 
-from app.mongodb.client import ONE_BATCH, Document, clashes_in, create_expiry_index, find_settled
+from app.mongodb.batching import GroupCommit
+from app.mongodb.client import (
+    ONE_BATCH,
+    Document,
+    clashes_in,
+    create_expiry_index,
+    find_settled,
+    insert_all,
+)
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.refusals import SoldOut
 from app.theatre.showings import Showing, as_utc
@@ -22,6 +31,8 @@ from app.theatre.showings import Showing, as_utc
 Result = TypeVar("Result")
 
 _SHOWINGS_REMEMBERED = 2000
+# In this order the index also lists a timing by date and seat.
+_SEAT_OF_SHOWING = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +49,13 @@ class StoredTicket:
     request_fingerprint: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Occupancy:
-    """How many tickets a showing has, and how many of its seats are still free."""
-
-    booked: int
-    free: int
-
-
 class TicketStore:
     """The tickets of one theatre, `capacity` to a showing.
 
     The cap is the absence of a seat `capacity + 1`: a ticket holds one numbered seat, and the
     unique index on showing and seat lets MongoDB refuse the second ticket for it. Booking is one
-    insert, moving one update, deleting one delete, so there is no state between them.
+    insert, moving one update, deleting one delete, so there is no state between them. Requests of
+    concurrent callers share a command, each with a result of its own.
     """
 
     def __init__(
@@ -65,14 +69,16 @@ class TicketStore:
         # taken or seen taken. It only saves round trips: whether a seat or a house is free is
         # always for MongoDB to say.
         self._untried: dict[Showing, list[int]] = {}
+        self._insert = GroupCommit(self._insert_all)
+        self._find = GroupCommit(self._find_all)
+        self._find_of_timing = GroupCommit(self._find_all_of_timings)
+        self._find_taken_seats = GroupCommit(self._find_all_taken_seats)
 
     @cached_property
     def _tickets(self) -> pymongo_collection.Collection[Document]:
         """The collection; no process uses it before it has made sure of the indexes."""
         tickets = self._database["tickets"]
-        # In this order the index also lists a timing by date and seat, and counts a showing.
-        seat_of_showing = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
-        tickets.create_index(seat_of_showing, unique=True)
+        tickets.create_index(_SEAT_OF_SHOWING, unique=True)
         tickets.create_index("request.key", unique=True, sparse=True)
         create_expiry_index(tickets, "showing_at", self._expire_after)
         return tickets
@@ -108,9 +114,9 @@ class TicketStore:
             document["request"] = request.as_document()
 
         def insert(seat: int) -> StoredTicket:
-            document["seat"] = seat
+            seated = {**document, "seat": seat}
             try:
-                self._tickets.insert_one(document)
+                self._insert(seated)
             except DuplicateKeyError as error:
                 key_taken = clashes_in(error, "request.key")
                 if key_taken is None and request:
@@ -118,7 +124,7 @@ class TicketStore:
                 if key_taken:
                     raise KeyTaken from None
                 raise
-            return _ticket(document)
+            return _ticket(seated)
 
         return self._on_free_seat(showing, insert)
 
@@ -146,8 +152,7 @@ class TicketStore:
 
     def get(self, ticket_id: str) -> StoredTicket | None:
         """Return the ticket with this id, if there is one."""
-        document = self._tickets.find_one({"_id": ticket_id})
-        return _ticket(document) if document else None
+        return self._find(ticket_id)
 
     def find_by_key(self, key: str) -> StoredTicket | None:
         """Return the ticket that was booked with this idempotency key, if there is one."""
@@ -156,38 +161,58 @@ class TicketStore:
 
     def list_timing(self, timing: str, day: date | None = None) -> list[StoredTicket]:
         """Return all tickets of a timing (of one date, if given) by date, then seat."""
-        wanted = {"timing": timing} | ({"date": day.isoformat()} if day else {})
-        by_seat = [("date", ASCENDING), ("seat", ASCENDING)]
-        found = self._tickets.find(wanted, sort=by_seat, batch_size=ONE_BATCH)
-        return [_ticket(document) for document in found]
+        return self._find_of_timing((timing, day))
 
-    def occupancy(self, showings: Collection[Showing]) -> dict[Showing, Occupancy]:
-        """Count the tickets and the free seats of each showing, in one query."""
-        dates = sorted({showing.date.isoformat() for showing in showings})
-        timings = sorted({showing.timing for showing in showings})
-        groups = self._tickets.aggregate(
-            [
-                {"$match": {"timing": {"$in": timings}, "date": {"$in": dates}}},
-                {
-                    "$group": {
-                        "_id": {"timing": "$timing", "date": "$date"},
-                        "seats": {"$push": "$seat"},
-                    }
-                },
-            ]
-        )
-        # Tickets above the capacity, sold before it was lowered, take no seat that is on sale.
-        counted = {
-            (group["_id"]["timing"], group["_id"]["date"]): Occupancy(
-                len(group["seats"]), len(self._seats.difference(group["seats"]))
-            )
-            for group in groups
+    def taken_seats(self, showings: Collection[Showing]) -> dict[Showing, set[int]]:
+        """Return the seats of each showing that have a ticket.
+
+        They may include seats above the capacity, from before it was lowered.
+        """
+        return self._find_taken_seats(showings)
+
+    def _insert_all(self, tickets: list[Document]) -> list[WriteError | None]:
+        return insert_all(self._tickets, tickets)
+
+    def _find_all(self, ticket_ids: list[str]) -> list[StoredTicket | None]:
+        wanted = {"_id": {"$in": list(set(ticket_ids))}}
+        found = {
+            document["_id"]: _ticket(document)
+            for document in self._tickets.find(wanted, batch_size=ONE_BATCH)
         }
-        empty = Occupancy(0, self._capacity)
-        return {
-            showing: counted.get((showing.timing, showing.date.isoformat()), empty)
-            for showing in showings
-        }
+        return [found.get(ticket_id) for ticket_id in ticket_ids]
+
+    def _find_all_of_timings(
+        self, wanted: list[tuple[str, date | None]]
+    ) -> list[list[StoredTicket]]:
+        found: dict[tuple[str, date | None], list[StoredTicket]] = {each: [] for each in wanted}
+        either = [
+            {"timing": timing} | ({"date": day.isoformat()} if day else {}) for timing, day in found
+        ]
+        for document in self._tickets.find(
+            {"$or": either}, sort=_SEAT_OF_SHOWING, batch_size=ONE_BATCH
+        ):
+            ticket = _ticket(document)
+            for day in (None, ticket.showing.date):
+                if (tickets := found.get((ticket.showing.timing, day))) is not None:
+                    tickets.append(ticket)
+        return [found[each] for each in wanted]
+
+    def _find_all_taken_seats(
+        self, wanted: list[Collection[Showing]]
+    ) -> list[dict[Showing, set[int]]]:
+        timings: dict[str, set[str]] = {}  # by date
+        for showing in chain.from_iterable(wanted):
+            timings.setdefault(showing.date.isoformat(), set()).add(showing.timing)
+        either = [{"date": day, "timing": {"$in": list(of_day)}} for day, of_day in timings.items()]
+        taken: dict[tuple[str, str], set[int]] = {}
+        # The index alone answers this.
+        seats = {"_id": False, "timing": True, "date": True, "seat": True}
+        for found in self._tickets.find({"$or": either}, seats, batch_size=ONE_BATCH):
+            taken.setdefault((found["timing"], found["date"]), set()).add(found["seat"])
+        return [
+            {each: taken.get((each.timing, each.date.isoformat()), set()) for each in showings}
+            for showings in wanted
+        ]
 
     def _on_free_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
         """Call `write` with one seat after another until MongoDB accepts it; return its result.
@@ -212,7 +237,7 @@ class TicketStore:
                 except BaseException:
                     untried.append(seat)
                     raise
-            free = self._seats - self._taken_seats(showing)
+            free = self._seats - self.taken_seats([showing])[showing]
             untried = self._remember(showing, free)
             if not free:
                 raise SoldOut
@@ -229,9 +254,6 @@ class TicketStore:
         first = random.randrange(len(seats) or 1)  # noqa: S311 (a seat is no secret)
         untried = self._untried[showing] = seats[first:] + seats[:first]
         return untried
-
-    def _taken_seats(self, showing: Showing) -> set[int]:
-        return set(self._tickets.distinct("seat", showing.identity()))
 
 
 def _ticket(document: Mapping[str, Any]) -> StoredTicket:

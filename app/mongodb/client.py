@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 from pymongo import MongoClient, ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+    WriteError,
+)
 
 Document = dict[str, Any]
 
@@ -37,6 +45,7 @@ _PASSING_ERRORS = {
     14031,  # OutOfDiskSpace
 }
 _INDEX_OPTIONS_CONFLICT = 85
+_DUPLICATE_KEY = 11000
 
 
 def open_client(uri: str, connections: int = 100) -> MongoClient[Document]:
@@ -76,6 +85,26 @@ def find_settled(
     """Return a document like `find_one`, once it is as safe from a failover as an own write."""
     # A write that changes nothing waits for the acknowledgement of all that came before it.
     return collection.find_one_and_update(wanted, {"$unset": {"never_set": True}})
+
+
+def insert_all(
+    collection: Collection[Document], documents: Sequence[Document]
+) -> list[WriteError | None]:
+    """Insert the documents in one command, and return what was wrong with each, or None.
+
+    Raises PyMongoError when all of them failed, or may be lost in a failover.
+    """
+    refused: dict[int, WriteError] = {}
+    try:
+        collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        details: Mapping[str, Any] = error.details or {}
+        for failure in details.get("writeConcernErrors", ()):
+            raise WriteConcernError(failure["errmsg"], failure.get("code"), failure) from None
+        for failure in details["writeErrors"]:
+            kind = DuplicateKeyError if failure["code"] == _DUPLICATE_KEY else WriteError
+            refused[failure["index"]] = kind(failure["errmsg"], failure["code"], failure)
+    return [refused.get(index) for index in range(len(documents))]
 
 
 def upsert(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from pymongo import ASCENDING, ReturnDocument
@@ -13,10 +13,13 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from app.mongodb.batching import GroupCommit
 from app.mongodb.client import ONE_BATCH, Document, create_expiry_index, find_settled, upsert
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.refusals import NotEnoughSeats
 from app.theatre.showings import Showing
+
+_SHOWINGS_REMEMBERED = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,53 @@ class StoredPurchase:
     request_fingerprint: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A purchase that is yet to be made."""
+
+    purchase_id: str
+    ticket_ids: tuple[str, ...]
+    request: IdempotentRequest | None
+
+    @property
+    def amount(self) -> int:
+        return len(self.ticket_ids)
+
+    def as_document(self) -> Document:
+        return {"purchase_id": self.purchase_id, "ticket_ids": list(self.ticket_ids)}
+
+    def purchase(self, movie: StoredMovie, showing: Showing, first_seat: int) -> StoredPurchase:
+        return StoredPurchase(
+            purchase_id=self.purchase_id,
+            movie=movie.number,
+            screen=movie.screen,
+            showing=showing,
+            first_seat=first_seat,
+            ticket_ids=self.ticket_ids,
+            request_fingerprint=self.request.fingerprint if self.request else None,
+        )
+
+
+def _first_that_fit(orders: list[_Order], seats: int) -> list[_Order]:
+    """Return the orders, from the first on, that fit into `seats`, each key only once."""
+    chosen: list[_Order] = []
+    keys: set[str] = set()
+    for order in orders:
+        if order.amount > seats or (order.request and order.request.key in keys):
+            break
+        seats -= order.amount
+        chosen.append(order)
+        if order.request:
+            keys.add(order.request.key)
+    return chosen
+
+
 class MultiplexStore:
     """The multiplex of one theatre.
 
     A showing's sales are one document: how many seats are sold, and the purchases in the order of
     their seats. A purchase is one conditional update of it, so all of it happens or nothing.
+    Concurrent purchases for a showing share an update.
     """
 
     def __init__(self, database: Database[Document], expire_after: timedelta) -> None:
@@ -65,6 +110,11 @@ class MultiplexStore:
         self._counters: Collection[Document] = database["counters"]
         self._screens: Collection[Document] = database["screens"]
         self._movies: Collection[Document] = database["movies"]
+        self._find_movie = GroupCommit(self._find_movies)
+        # Each showing is a document of its own, so sales for different ones need not wait in turn.
+        self._orders_for = lru_cache(_SHOWINGS_REMEMBERED)(
+            lambda movie, showing: GroupCommit(partial(self._sell_all, movie, showing))
+        )
 
     @cached_property
     def _sales(self) -> Collection[Document]:
@@ -115,8 +165,15 @@ class MultiplexStore:
 
     def movie(self, number: int) -> StoredMovie | None:
         """Return the movie with this number, if there is one."""
-        document = self._movies.find_one({"_id": number})
-        return _movie(document) if document else None
+        return self._find_movie(number)
+
+    def _find_movies(self, numbers: list[int]) -> list[StoredMovie | None]:
+        wanted = {"_id": {"$in": list(set(numbers))}}
+        found = {
+            document["_id"]: _movie(document)
+            for document in self._movies.find(wanted, batch_size=ONE_BATCH)
+        }
+        return [found.get(number) for number in numbers]
 
     def movies(self) -> list[StoredMovie]:
         """Return all movies in the order of their numbers."""
@@ -154,15 +211,54 @@ class MultiplexStore:
         Raises NotEnoughSeats when they are not free, and KeyTaken when the key of `request` is in
         use; nothing is sold then.
         """
-        amount = len(ticket_ids)
-        sale_id = _sale_id(movie.number, showing)
-        wanted: Document = {"_id": sale_id, "sold": {"$lte": movie.seats - amount}}
-        purchase: Document = {"purchase_id": purchase_id, "ticket_ids": list(ticket_ids)}
-        pushed: Document = {"purchases": purchase}
-        if request:
-            # The unique index speaks of different documents only, this of the same.
-            wanted["requests.key"] = {"$ne": request.key}
-            pushed["requests"] = {**request.as_document(), "purchase_id": purchase_id}
+        return self._orders_for(movie, showing)(_Order(purchase_id, ticket_ids, request))
+
+    def _sell_all(
+        self, movie: StoredMovie, showing: Showing, orders: list[_Order]
+    ) -> list[StoredPurchase | NotEnoughSeats | KeyTaken]:
+        """Sell to as many orders as the showing has seats for, in one write if all goes well."""
+        outcomes: dict[str, StoredPurchase | NotEnoughSeats | KeyTaken] = {}
+        seats_left = movie.seats  # or fewer, which MongoDB says when it refuses
+        while waiting := [order for order in orders if order.purchase_id not in outcomes]:
+            chosen = _first_that_fit(waiting, seats_left)
+            if chosen and (first_seat := self._sell_together(movie, showing, chosen)):
+                for order in chosen:
+                    outcomes[order.purchase_id] = order.purchase(movie, showing, first_seat)
+                    first_seat += order.amount
+                continue
+            # The showing has too few seats, a key is taken, or another process made the first
+            # sale at the same moment. In the last case the next turn succeeds.
+            seats_left = movie.seats - self._sold(_sale_id(movie.number, showing))
+            for order in waiting:
+                if order.request and self.find_by_key(order.request.key):
+                    outcomes[order.purchase_id] = KeyTaken()
+                elif order.amount > seats_left:
+                    outcomes[order.purchase_id] = NotEnoughSeats(seats_left)
+        return [outcomes[order.purchase_id] for order in orders]
+
+    def _sell_together(
+        self, movie: StoredMovie, showing: Showing, orders: list[_Order]
+    ) -> int | None:
+        """Sell to all of these orders in one conditional update, or to none.
+
+        Returns the first seat sold. An upsert does not ask whether a new showing has that many
+        seats, so the orders must fit into an empty house.
+        """
+        amount = sum(order.amount for order in orders)
+        wanted: Document = {
+            "_id": _sale_id(movie.number, showing),
+            "sold": {"$lte": movie.seats - amount},
+        }
+        pushed: Document = {"purchases": {"$each": [order.as_document() for order in orders]}}
+        requests = [
+            {**order.request.as_document(), "purchase_id": order.purchase_id}
+            for order in orders
+            if order.request
+        ]
+        if requests:
+            # The unique index compares different documents only; this looks into the same one.
+            wanted["requests.key"] = {"$nin": [request["key"] for request in requests]}
+            pushed["requests"] = {"$each": requests}
         change = {
             "$inc": {"sold": amount},
             "$push": pushed,
@@ -172,31 +268,11 @@ class MultiplexStore:
                 **showing.as_document(),
             },
         }
-        while True:
-            # Asked first because mongomock has no unique index on lists; MongoDB's index decides.
-            if request and self.find_by_key(request.key):
-                raise KeyTaken
-            # An upsert does not ask whether a new showing has that many seats.
-            if amount > movie.seats:
-                raise NotEnoughSeats(movie.seats - self._sold(sale_id))
-            try:
-                sale = upsert(self._sales, wanted, change, projection={"sold": 1})
-            except DuplicateKeyError:
-                # The showing is there and too full, or the key is taken since, or this upsert lost
-                # the race for the first sale; the latter two are for another turn to tell.
-                seats_left = movie.seats - self._sold(sale_id)
-                if seats_left < amount:
-                    raise NotEnoughSeats(seats_left) from None
-            else:
-                return StoredPurchase(
-                    purchase_id=purchase_id,
-                    movie=movie.number,
-                    screen=movie.screen,
-                    showing=showing,
-                    first_seat=sale["sold"] - amount + 1,
-                    ticket_ids=ticket_ids,
-                    request_fingerprint=request.fingerprint if request else None,
-                )
+        try:
+            sale = upsert(self._sales, wanted, change, projection={"sold": 1})
+        except DuplicateKeyError:
+            return None
+        return int(sale["sold"]) - amount + 1
 
     def find_by_key(self, key: str) -> StoredPurchase | None:
         """Return the purchase that was made with this idempotency key, if there is one."""

@@ -1,75 +1,148 @@
-"""What Prometheus is told, about all server processes together."""
+"""Figures for Prometheus, counted in memory that all workers of a server share."""
 
 from __future__ import annotations
 
-import functools
-import os
+import mmap
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import accumulate, product
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-# Processes find each other's figures in the folder that this variable names. It has to be set
-# before prometheus_client is imported, and empty when the service starts.
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
+NO_ROUTE = "none"
 
 # In seconds, around what a booking takes; the last is when clients are told to come back later.
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"))
+_COLUMNS = 32 * 1024  # more than the routes of the service need
 
 
-class Metrics:
-    """The figures of one app; labels hold nothing that a client can make up."""
+class SharedTable:
+    """A table of numbers that the processes which a server forks have in common.
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
+    Each process adds to a row of its own, and reads the sum of all rows. The memory belongs to no
+    file, so a full disk cannot stop a booking, and nobody can remove it.
+    """
+
+    def __init__(self, rows: int) -> None:
+        cells = memoryview(mmap.mmap(-1, rows * _COLUMNS * 8)).cast("d")
+        self._rows = [cells[row * _COLUMNS : (row + 1) * _COLUMNS] for row in range(rows)]
+        self._lock = threading.Lock()
+        self.row = 0
+
+    def add(self, column: int, number: float) -> None:
+        """Add `number` to a column, in this process's row."""
+        with self._lock:
+            self._rows[self.row][column] += number
+
+    def totals(self) -> list[float]:
+        """Return the sum of each column."""
+        return list(map(sum, zip(*self._rows, strict=True)))
+
+
+@dataclass(frozen=True)
+class _Family:
+    """One metric: its name, what it says, and the column of each set of labels."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    columns: dict[tuple[str, ...], int]
+
+
+class Metrics(Collector):
+    """The figures of one app; labels hold nothing that a client can make up.
+
+    `routes` are the templates of all routes, `codes` the codes of all problems. Both give every
+    process the same columns in the same order. `table` is by default this process's alone.
+    """
+
+    def __init__(
+        self, routes: Iterable[str], codes: Iterable[str], table: SharedTable | None = None
+    ) -> None:
+        self._table = table or SharedTable(rows=1)
+        self._used = 0
+        routes = sorted({*routes, NO_ROUTE})
+        statuses = [str(status.value) for status in HTTPStatus]
+        self._requests = self._family(
             "boxoffice_http_requests",
-            "Answered requests.",
-            ["method", "route", "status"],
-            registry=self._registry,
+            "Requests that were answered.",
+            method=METHODS,
+            route=routes,
+            status=statuses,
         )
-        self._seconds = Histogram(
+        self._seconds = self._family(
             "boxoffice_http_request_duration_seconds",
-            "Time from a request's arrival to its answer.",
-            ["method", "route"],
-            buckets=_BUCKETS,
-            registry=self._registry,
+            "Time from a request's arrival to its response.",
+            width=len(_BUCKETS) + 1,  # the last is the sum
+            method=METHODS,
+            route=routes,
         )
-        self._bookings = Counter(
+        self._bookings = self._family(
             "boxoffice_bookings",
-            "Bookings and purchases made; repeated requests are not counted again.",
-            ["route"],
-            registry=self._registry,
+            "Bookings and purchases; repeated requests are not counted again.",
+            route=routes,
         )
-        self._refusals = Counter(
-            "boxoffice_refusals",
-            "Requests that failed, by the code of the problem.",
-            ["code"],
-            registry=self._registry,
+        self._refusals = self._family(
+            "boxoffice_refusals", "Requests that failed, by the problem's code.", code=sorted(codes)
         )
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
-        # To look these up takes longer than to count.
-        self._requests_of = functools.cache(self._requests.labels)
-        self._seconds_of = functools.cache(self._seconds.labels)
+    def _family(self, name: str, text: str, *, width: int = 1, **labels: Iterable[str]) -> _Family:
+        """Give each set of labels `width` columns."""
+        sets = list(product(*labels.values()))
+        columns = {each: self._used + width * number for number, each in enumerate(sets)}
+        self._used += width * len(sets)
+        if self._used > _COLUMNS:
+            raise ValueError(f"metrics need more than {_COLUMNS} columns")
+        return _Family(name, text, tuple(labels), columns)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answered request, by its route's template."""
-        self._requests_of(method, route, status).inc()
-        self._seconds_of(method, route).observe(seconds)
+        """Count a response, by the template of its route."""
+        method = method if method in METHODS else "other"
+        self._table.add(self._requests.columns[method, route, str(status)], 1)
+        first = self._seconds.columns[method, route]
+        bucket = next(n for n, limit in enumerate(_BUCKETS) if seconds <= limit)
+        self._table.add(first + bucket, 1)
+        self._table.add(first + len(_BUCKETS), seconds)
 
     def count_booking(self, route: str) -> None:
         """Count a booking or purchase."""
-        self._bookings.labels(route).inc()
+        self._table.add(self._bookings.columns[route,], 1)
 
     def count_refusal(self, code: str) -> None:
         """Count a problem."""
-        self._refusals.labels(code).inc()
+        self._table.add(self._refusals.columns[code,], 1)
 
     def exposition(self) -> bytes:
         """Return the figures as Prometheus's text format 0.0.4 has them."""
-        registry = self._registry
-        if os.environ.get(FOLDER_VARIABLE):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics; prometheus_client calls this."""
+        totals = self._table.totals()
+        for family in (self._requests, self._bookings, self._refusals):
+            counter = CounterMetricFamily(family.name, family.text, labels=family.labels)
+            for labels, column in family.columns.items():
+                if totals[column]:
+                    counter.add_metric(labels, totals[column])
+            yield counter
+        family = self._seconds
+        histogram = HistogramMetricFamily(family.name, family.text, labels=family.labels)
+        for labels, column in family.columns.items():
+            *counts, seconds = totals[column : column + len(_BUCKETS) + 1]
+            if any(counts):
+                buckets = zip(map(floatToGoString, _BUCKETS), accumulate(counts), strict=True)
+                histogram.add_metric(labels, list(buckets), seconds)
+        yield histogram
+
+
+# The table of the server that forked this process, where there is one (see gunicorn.conf.py).
+shared_table: SharedTable | None = None

@@ -14,12 +14,12 @@ from marshmallow import Schema, fields
 from pymongo.database import Database
 
 from app.operations import metrics
-from app.web.blueprint import RECEIVED_AT, Blueprint
+from app.web.blueprint import Blueprint
+from app.web.problems import PROBLEMS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
 _READY_SECONDS = 2
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint(
@@ -34,26 +34,26 @@ class HealthSchema(Schema):
 
 
 def configure(app: Flask, database: Database[Any]) -> None:
-    """Give every request an id, the caller's if it is sane; log and count its answer.
+    """Give every request an id, the caller's if it is sane; log and count its response.
 
     Neither log nor metrics hold what a customer sent: routes are named by their templates.
     Readiness asks `database`.
     """
     app.extensions["database"] = database
-    app.extensions["metrics"] = figures = metrics.Metrics()
 
     @app.before_request
-    def note_its_arrival() -> None:
-        g.received_at = request.environ.get(RECEIVED_AT) or time.monotonic()
+    def start_timing() -> None:
+        g.received_at = time.monotonic()
         given = request.headers.get(REQUEST_ID_HEADER, "")
         g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else _new_request_id()
 
     @app.after_request
-    def tell_of_it(response: Response) -> Response:
+    def log_and_count(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
-        method = request.method if request.method in _METHODS else "other"
-        route = str(request.url_rule or "none")
+        method = request.method if request.method in metrics.METHODS else "other"
+        route = str(request.url_rule or metrics.NO_ROUTE)
         seconds = time.monotonic() - g.received_at
+        figures = current_metrics()
         figures.count_request(method, route, response.status_code, seconds)
         if g.get("sold"):
             figures.count_booking(route)
@@ -72,6 +72,21 @@ def configure(app: Flask, database: Database[Any]) -> None:
             },
         )
         return response
+
+
+def start_metrics(app: Flask) -> None:
+    """Start to count, once all routes of `app` are known."""
+    app.extensions["metrics"] = metrics.Metrics(
+        routes=[rule.rule for rule in app.url_map.iter_rules()],
+        codes=[problem.code for problem in PROBLEMS],
+        table=metrics.shared_table,
+    )
+
+
+def current_metrics() -> metrics.Metrics:
+    """Return the metrics of the current app."""
+    figures: metrics.Metrics = current_app.extensions["metrics"]
+    return figures
 
 
 def _new_request_id() -> str:
@@ -102,5 +117,4 @@ def ready() -> dict[str, str]:
 @blueprint.response(200, {"type": "string"}, content_type="text/plain")
 def show_metrics() -> Response:
     """Tell Prometheus of requests, bookings and refusals, in all server processes"""
-    figures: metrics.Metrics = current_app.extensions["metrics"]
-    return Response(figures.exposition(), content_type=metrics.CONTENT_TYPE)
+    return Response(current_metrics().exposition(), content_type=metrics.CONTENT_TYPE)

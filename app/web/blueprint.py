@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from functools import wraps
@@ -14,7 +13,7 @@ import orjson
 from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from marshmallow import Schema, fields
-from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.theatre import refusals
 from app.web import problems
@@ -22,14 +21,6 @@ from app.web.reading import MOST_BYTES_READ, JSONParser
 from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-# The key of the WSGI environment under which a server may say when a request had come, by
-# time.monotonic(), before it waited for a thread.
-RECEIVED_AT = "boxoffice.received_at"
-_LONGEST_WAIT_SECONDS = 10
-
-# A server may set so many threads apart, beside those of customers, for health and metrics.
-THREADS_APART = 2
 
 LOCATION_HEADER = {
     "Location": {"description": "The address of what was made.", "schema": {"type": "string"}}
@@ -166,13 +157,6 @@ def configure(app: Flask, staff_key: str | None) -> None:
     app.url_map.merge_slashes = False  # a redirect would be answered in HTML
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # where Flask cuts it in silence
     problems.register(app)
-
-    @app.before_request
-    def refuse_what_has_waited_too_long() -> None:
-        # Its client has hardly any patience left, and those behind it would wait in vain, too.
-        received: float | None = request.environ.get(RECEIVED_AT)
-        if received and time.monotonic() - received > _LONGEST_WAIT_SECONDS:
-            raise ServiceUnavailable
 
     @app.before_request
     def refuse_what_is_too_large() -> None:

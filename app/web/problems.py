@@ -14,6 +14,7 @@ from marshmallow import Schema, fields, validate
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 
+from app.mongodb.batching import BatchLost
 from app.mongodb.client import is_outage
 from app.theatre import refusals
 
@@ -159,6 +160,14 @@ PROBLEMS = (
 )
 
 
+def problem_of(status: HTTPStatus) -> Problem:
+    """Return how a failure that has only a status is answered."""
+    if status == INTERNAL_ERROR.status:
+        return INTERNAL_ERROR
+    other = Problem(status, refusals.InvalidRequest.code, "The request cannot be understood.")
+    return _HTTP_PROBLEMS.get(status, other)
+
+
 class ProblemSchema(Schema):
     """An error (RFC 9457); `code` is the stable name that programs should look at."""
 
@@ -187,6 +196,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(refusals.BoxOfficeError, _answer_refusal)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(PyMongoError, _answer_database_error)
+    app.register_error_handler(BatchLost, lambda _: OVERLOADED.answer())
     app.register_error_handler(Exception, _answer_bug)
 
 
@@ -224,12 +234,7 @@ def _answer_refusal(error: refusals.BoxOfficeError) -> Response:
 
 def _answer_http_exception(error: HTTPException) -> Response:
     original = error.get_response()
-    other = Problem(
-        HTTPStatus(original.status_code),
-        refusals.InvalidRequest.code,
-        "The request cannot be understood.",
-    )
-    response = _HTTP_PROBLEMS.get(other.status, other).answer()
+    response = problem_of(HTTPStatus(original.status_code)).answer()
     # Such as Allow and Retry-After.
     for name, value in original.headers:
         if name not in ("Content-Type", "Content-Length"):

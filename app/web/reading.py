@@ -15,6 +15,10 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from app.theatre import refusals
 from app.web import problems
 
+# The key of the WSGI environment under which our server leaves the headers as they were sent, as
+# pairs of a name in capitals and a value. WSGI itself joins repeated ones.
+RAW_HEADERS = "boxoffice.headers"
+
 # Of a body no more is read; the one byte above the limit shows that it is too long.
 MOST_BYTES_READ = problems.MAX_BODY_BYTES + 1
 

@@ -11,6 +11,7 @@ from pymongo import errors as pymongo_errors
 from pymongo.database import Database
 
 from app.booking.store import TicketStore
+from app.mongodb.batching import BatchLost
 from app.theatre.refusals import BoxOfficeError
 from app.web.problems import REFUSALS
 from tests.api.helpers import assert_refused
@@ -60,7 +61,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
         def fail(*args: object, **kwargs: object) -> None:
             raise error
 
-        for method in ("add", "move", "delete", "get", "list_timing", "occupancy", "find_by_key"):
+        for method in ("add", "move", "delete", "get", "list_timing", "taken_seats", "find_by_key"):
             monkeypatch.setattr(TicketStore, method, fail)
 
     return fail_with
@@ -77,6 +78,16 @@ def test_mongodb_is_away(
     assert refused["retryable"] is True
     assert int(answer.headers["Retry-After"]) > 0
     assert "secret" not in answer.text
+
+
+def test_more_than_can_be_answered_in_time_is_503(
+    client: FlaskClient, failing: Callable[[Exception], None]
+) -> None:
+    failing(BatchLost())
+    answer = client.get("/")
+    refused = assert_refused(answer, 503, "overloaded")
+    assert refused["retryable"] is True
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("request_", REQUESTS)

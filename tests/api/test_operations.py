@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,8 +14,7 @@ from pymongo.database import Database
 
 from app import create_app
 from app.config import Settings
-from app.web.blueprint import RECEIVED_AT
-from tests.api.helpers import ASHA, RAVI, assert_booked, assert_refused, book, update, view
+from tests.api.helpers import ASHA, RAVI, assert_refused, book, update, view
 from tests.conftest import Clock
 
 KEY = "correct-horse-battery"
@@ -94,16 +92,6 @@ def test_without_mongodb_it_lives_and_is_not_ready(settings: Settings) -> None:
     client = create_app(away["away"], settings=settings).test_client()
     assert client.get("/health/live").status_code == 200
     assert_refused(client.get("/health/ready"), 503, "database_unavailable")
-
-
-def test_what_has_waited_too_long_is_turned_away(client: FlaskClient) -> None:
-    long_ago = {RECEIVED_AT: time.monotonic() - 60}
-    body = {**ASHA, "timing": "18:00"}
-    answer = client.post("/booktickets", json=body, environ_overrides=long_ago)
-    refused = assert_refused(answer, 503, "overloaded")
-    assert refused["retryable"] is True
-    assert int(answer.headers["Retry-After"]) > 0
-    assert_booked(client, 0)
 
 
 @pytest.mark.parametrize(

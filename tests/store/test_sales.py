@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import mongomock
 import pytest
 from pymongo.database import Database
 
@@ -108,7 +109,11 @@ def test_each_day_and_each_movie_has_a_house_of_its_own(
 
 
 @pytest.mark.parametrize("showing", [TODAY, TOMORROW])
-def test_a_key_buys_once(store: MultiplexStore, sell: Sell, showing: Showing) -> None:
+def test_a_key_buys_once(
+    database: Database[Any], store: MultiplexStore, sell: Sell, showing: Showing
+) -> None:
+    if showing == TOMORROW and isinstance(database, mongomock.Database):
+        pytest.skip("mongomock has no unique index on lists")
     sell(2)
     request = IdempotentRequest("key-12345", "fingerprint")
     purchase = sell(3, request=request)

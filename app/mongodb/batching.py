@@ -1,0 +1,166 @@
+"""Group commit: requests that arrive while a command is under way share the next one.
+
+One command to MongoDB costs about as much for one document as for ten. So the first caller leads:
+it sends its request at once, alone. Callers who arrive meanwhile queue. When the command is done,
+the first in the queue leads the next batch: itself and those behind it.
+
+What always holds:
+
+- There is no timer and no minimum. A lone request is sent at once, in one round trip.
+- A batch starts after each of its requests has arrived. A read that is shared is therefore never
+  older than the question. A cache, or a read already under way, could not promise that.
+- Each caller gets the result, or the error, of its own request. An error of the whole command is
+  everybody's.
+- Batches are taken in order of arrival, and at most one is under way.
+- As long as somebody queues, somebody leads. A leader that is killed, by whatever exception, hands
+  over first.
+- Nobody waits longer than `patience` for a batch to end.
+
+The model is LevelDB's queue of writers (`DBImpl::Write`). It works with threads, and with the
+greenlets that gevent puts in their place.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Asked = TypeVar("Asked")
+Result = TypeVar("Result")
+
+LARGEST_BATCH = 100  # requests
+PATIENCE_SECONDS = 10.0
+
+
+class BatchLost(Exception):
+    """A request got no result: its leader was killed, or the wait was too long.
+
+    Whether a write took effect is unknown.
+    """
+
+
+class GroupCommit(Generic[Asked, Result]):
+    """Collects the requests of concurrent callers into batches for `run`.
+
+    `run` takes a batch in order of arrival, from 1 to `largest` requests, and returns as many
+    results in the same order. A result that is an exception is raised to its caller alone; one that
+    `run` raises is raised to every caller of the batch.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Asked]], Sequence[Result | Exception]],
+        *,
+        largest: int = LARGEST_BATCH,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._run = run
+        self._largest = largest
+        self._patience = patience
+        self._lock = threading.Lock()  # never held across anything that waits
+        self._queue: deque[_Caller[Asked, Result]] = deque()
+        self._led = False  # whether somebody leads, or has been told to
+
+    def __call__(self, asked: Asked) -> Result:
+        """Return the result of `asked`, from a batch that starts after this call.
+
+        Raises what `run` raises or returns for it, and BatchLost.
+        """
+        caller: _Caller[Asked, Result] = _Caller(asked)
+        with self._lock:
+            caller.leads, self._led = not self._led, True
+            if not caller.leads:
+                self._queue.append(caller)
+        try:
+            if not caller.leads:
+                caller.wait(self._patience)
+            if caller.leads:
+                self._lead(caller)
+            return caller.result()
+        except BaseException:
+            self._leave(caller)
+            raise
+
+    def _lead(self, leader: _Caller[Asked, Result]) -> None:
+        batch = self._take_batch(leader)
+        outcomes: Sequence[Result | Exception]
+        try:
+            outcomes = self._run([caller.asked for caller in batch])
+            if len(outcomes) != len(batch):
+                raise RuntimeError(f"{len(outcomes)} results for {len(batch)} requests")
+        except Exception as error:
+            outcomes = [error] * len(batch)
+        except BaseException:
+            outcomes = [BatchLost()] * len(batch)
+            raise
+        finally:
+            # The next command goes on its way before these callers resume their own work.
+            self._hand_over(leader)
+            for caller, outcome in zip(batch, outcomes, strict=True):
+                caller.finish(outcome)
+
+    def _take_batch(self, leader: _Caller[Asked, Result]) -> list[_Caller[Asked, Result]]:
+        batch = [leader]
+        with self._lock:
+            while self._queue and len(batch) < self._largest:
+                caller = self._queue.popleft()
+                if not caller.gone:
+                    batch.append(caller)
+        return batch
+
+    def _hand_over(self, leader: _Caller[Asked, Result]) -> None:
+        """Let the first in the queue lead, if anybody is there."""
+        with self._lock:
+            leader.leads = self._led = False
+            while self._queue and not self._led:
+                caller = self._queue.popleft()
+                if not caller.gone:
+                    caller.leads = self._led = True
+                    caller.wake()
+
+    def _leave(self, caller: _Caller[Asked, Result]) -> None:
+        """Let nobody wait for a caller who fails, or is killed, in the queue or as a leader."""
+        with self._lock:
+            caller.gone = True
+        if caller.leads:
+            self._hand_over(caller)
+
+
+class _Caller(Generic[Asked, Result]):
+    """A request, and the caller who waits for its result."""
+
+    __slots__ = ("_alarm", "_outcomes", "asked", "gone", "leads")
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.leads = False
+        self.gone = False
+        self._outcomes: list[Result | Exception] = []  # one, once it is known
+        self._alarm = threading.Lock()  # released to wake the caller
+        self._alarm.acquire()
+
+    def wait(self, seconds: float) -> None:
+        """Return when this caller leads or has an outcome, after `seconds` at the latest."""
+        self._alarm.acquire(timeout=seconds)
+
+    def wake(self) -> None:
+        """End the wait."""
+        if self._alarm.locked():
+            self._alarm.release()
+
+    def finish(self, outcome: Result | Exception) -> None:
+        """Leave the outcome and end the wait."""
+        self._outcomes.append(outcome)
+        self.wake()
+
+    def result(self) -> Result:
+        """Return the outcome, or raise it if it is an exception; raises BatchLost without one."""
+        outcome = self._outcomes.pop() if self._outcomes else BatchLost()
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        finally:
+            del outcome  # its traceback would refer to itself through this frame

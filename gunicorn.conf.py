@@ -1,0 +1,89 @@
+"""The server, for `python root.py` and for `gunicorn root:app`: gevent workers, and their limits.
+
+gunicorn reads this file by itself. Its settings: https://docs.gunicorn.org/en/stable/settings.html
+"""
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything imports ssl, threading or pymongo
+
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.config import SettingError, Settings
+from app.operations import log, metrics
+from app.web.worker import Worker
+
+try:
+    _settings = Settings.from_environ()
+except SettingError as error:
+    sys.exit(f"box-office: {error}")
+
+_MOST_CONNECTIONS = 4096  # to each worker
+
+
+def _connections() -> int:
+    """Raise the limit of open files as far as useful; return how many connections it allows."""
+    useful = 2 * _MOST_CONNECTIONS  # every other file for MongoDB, the log and the like
+    soft, hard = (
+        useful if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if soft < min(useful, hard):
+        soft = min(useful, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(_MOST_CONNECTIONS, soft // 2)
+
+
+chdir = str(Path(__file__).parent)
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = f"{_host}:{_settings.port}"
+workers = _settings.workers
+worker_class = Worker
+worker_connections = _connections()
+backlog = 4096
+# Heartbeats of the workers, in memory where there is such a folder: a disk may be full.
+_memory = "/dev/shm"  # noqa: S108 (a name that nobody can guess is gunicorn's affair)
+worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
+
+keepalive = 10  # seconds for the headers of a request to arrive, and between two requests
+timeout = 30  # seconds without a heartbeat until a worker is replaced
+graceful_timeout = (
+    15  # seconds for the requests under way, each of which hears within 4 s of MongoDB
+)
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 16380
+
+# Forwarded headers are the app's to believe (TRUSTED_PROXIES).
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+control_socket_disable = True
+
+logconfig_dict = log.configuration(_settings.log_level, _settings.log_format)
+
+# Each worker has a row of its own in the table of figures; a new one takes over a dead one's.
+_table = metrics.shared_table = metrics.SharedTable(rows=2 * workers)  # twice, for a reload
+_free_rows = set(range(2 * workers))
+_rows: dict[int, int] = {}  # by the worker's age, which is its number
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a new worker a row of the table of figures."""
+    _rows[worker.age] = _free_rows.pop() if _free_rows else 0
+    _table.row = _rows[worker.age]
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Keep what a dead worker has counted, for its successor to go on."""
+    _free_rows.add(_rows.pop(worker.age))
+
+
+def when_ready(server: Any) -> None:
+    """Say where the service is."""
+    logging.getLogger("app").info("Serving http://%s with %s workers", bind, workers)
