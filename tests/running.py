@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -142,10 +142,15 @@ class Service:
             thread.join()
         return answers
 
-    def workers(self) -> int:
-        """Count the server processes that listen by now."""
-        listening = f"0100007F:{self.port:04X} 00000000:0000 0A"  # as proc(5) has it
-        return Path("/proc/net/tcp").read_text().count(listening)
+    @property
+    def gunicorn_pid(self) -> int:
+        """The process id of gunicorn, the parent of the workers."""
+        (pid,) = (pid for pid in children(self.process.pid) if "gunicorn" in command_line(pid))
+        return pid
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers."""
+        return [pid for pid in children(self.gunicorn_pid) if is_alive(pid)]
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code of the main process."""
@@ -209,6 +214,25 @@ def wait_until(condition: Callable[[], bool], seconds: float = LONGEST_START) ->
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.1)
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids of the children of `pid`."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # threads come and go
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the process ids of all processes below `pid`."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
+
+
+def command_line(pid: int) -> str:
+    """Return what the process was started with; nothing for a zombie."""
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
 def is_alive(pid: int) -> bool:

@@ -24,6 +24,7 @@ from tests.running import (
     HOST,
     ROOT,
     Service,
+    descendants,
     free_port,
     is_alive,
     running_service,
@@ -43,25 +44,6 @@ def book(service: Service) -> Any:
 
 def view(service: Service, ticket: Any) -> Any:
     return service.post("/viewuser", {"ticket_id": ticket["ticket_id"]}).body
-
-
-def children(pid: int) -> list[int]:
-    """Return the ids of all processes below `pid`."""
-    below: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # threads come and go
-            for child in (task / "children").read_text().split():
-                below += [int(child), *children(int(child))]
-    return below
-
-
-def worker_of(service: Service) -> int:
-    """Return the process id of one of its workers."""
-    return next(
-        pid
-        for pid in children(service.process.pid)
-        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
 
 
 def wait_until_gone(processes: list[int]) -> None:
@@ -86,7 +68,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_is_clean_and_keeps_the_tickets(service: Service, with_signal: int) -> None:
     ticket = book(service)
-    processes = children(service.process.pid)
+    processes = descendants(service.process.pid)
     assert service.mongod_pid in processes
     assert service.stop(with_signal) == 0
     wait_until_gone(processes)
@@ -102,7 +84,7 @@ def test_what_a_terminal_sends_to_its_whole_group_is_a_clean_stop(
     for _ in range(2):
         with running_service(tmp_path) as service:
             service.all_at_once([lambda client: client.request("GET", "/")] * 50, clients=10)
-            processes = children(service.process.pid)
+            processes = descendants(service.process.pid)
             os.killpg(service.process.pid, with_signal)
             assert service.process.wait(10) == 0
             wait_until_gone(processes)
@@ -117,7 +99,7 @@ def test_under_nohup_it_survives_its_terminal(tmp_path: Path) -> None:
 
 def test_a_killed_service_leaves_no_orphans_and_the_next_takes_over(service: Service) -> None:
     ticket = book(service)
-    processes = children(service.process.pid)
+    processes = descendants(service.process.pid)
     service.stop(signal.SIGKILL)
     with running_service(service.data_dir, port=service.port) as again:
         assert view(again, ticket) == ticket
@@ -139,9 +121,9 @@ def test_a_mongod_left_behind_is_cleared_up(tmp_path: Path) -> None:
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
         ticket = book(service)
-        before = children(service.process.pid)
-        os.kill(worker_of(service), signal.SIGKILL)
-        wait_until(lambda: len(children(service.process.pid)) == len(before))
+        before = descendants(service.process.pid)
+        os.kill(service.workers()[0], signal.SIGKILL)
+        wait_until(lambda: len(descendants(service.process.pid)) == len(before))
         wait_until(lambda: view(service, ticket) == ticket)
 
 
@@ -252,7 +234,7 @@ def test_a_chunked_body_that_is_cut_off_books_nothing(service: Service, sent: st
         head = "POST /booktickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall((head + sent % (len(body), body)).encode())
         connection.shutdown(socket.SHUT_WR)
-        assert b" 400 Bad Request" in connection.recv(1000)
+        assert b" 400 " in connection.recv(1000)
     answer = service.connect().request("GET", "/tickets?timing=12:00")
     assert answer.body == []
 
@@ -288,7 +270,7 @@ def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
     counted = re.compile(r'requests_total{.*route="/api/movies".*} (.*)')
 
     def ask_and_count(service: Service) -> float:
-        wait_until(lambda: service.workers() == 2)
+        wait_until(lambda: len(service.workers()) == 2)
         service.all_at_once([lambda client: client.request("GET", "/api/movies")] * 100, clients=20)
         with urllib.request.urlopen(f"http://{HOST}:{service.port}/metrics") as answer:
             found = counted.search(answer.read().decode())
@@ -296,8 +278,8 @@ def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
 
     with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
         assert ask_and_count(service) == 100
-        os.kill(worker_of(service), signal.SIGKILL)
-        wait_until(lambda: service.workers() < 2)
+        os.kill(killed := service.workers()[0], signal.SIGKILL)
+        wait_until(lambda: killed not in service.workers())
         assert ask_and_count(service) == 200
 
 
@@ -305,7 +287,7 @@ def test_all_that_is_logged_is_json_and_tells_of_no_customer(tmp_path: Path) -> 
     with running_service(tmp_path, environ={"LOG_LEVEL": "debug"}) as service:
         ticket = book(service)
         view(service, ticket)
-        os.kill(worker_of(service), signal.SIGKILL)
+        os.kill(service.workers()[0], signal.SIGKILL)
         os.kill(service.mongod_pid, signal.SIGKILL)
         wait_until(lambda: view(service, ticket) == ticket)
         service.stop()

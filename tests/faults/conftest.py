@@ -84,5 +84,5 @@ def tickets(replica_set_client: MongoClient[Any]) -> Any:
 def service(replica_set: ReplicaSet, tmp_path: Path) -> Iterator[Service]:
     """Two workers on the replica set."""
     with running_service(tmp_path, environ={**WORKERS, "MONGODB_URI": replica_set.uri}) as running:
-        wait_until(lambda: running.workers() == int(WORKERS["WORKERS"]))
+        wait_until(lambda: len(running.workers()) == int(WORKERS["WORKERS"]))
         yield running

@@ -33,7 +33,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 ) -> None:
     verdicts = []
     for _ in range(rounds):
-        wait_until(lambda: service.workers() == int(WORKERS["WORKERS"]))
+        wait_until(lambda: len(service.workers()) == int(WORKERS["WORKERS"]))
         # The server takes a worker that dies again within 5.5 s for one that never will live.
         time.sleep(6)
         with Customers(service) as customers:

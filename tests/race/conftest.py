@@ -22,7 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def defenceless(tmp_path: Path) -> Iterator[Service]:
     """A service of the test's own, which may take the guards away from its database."""
     with running_service(tmp_path, environ=WORKERS) as running:
-        wait_until(lambda: running.workers() == int(WORKERS["WORKERS"]))
+        wait_until(lambda: len(running.workers()) == int(WORKERS["WORKERS"]))
         # Every worker makes sure of the indexes before its first request, so let all have one.
         for path in ("/", "/api/movies"):
             answers = [lambda connection, path=path: connection.request("GET", path)] * 200

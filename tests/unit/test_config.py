@@ -32,7 +32,6 @@ def test_every_setting_is_read() -> None:
             "HOST": "::1",
             "PORT": "8080",
             "WORKERS": "3",
-            "THREADS": "2",
             "SHOW_TIMES": "21:30, 09:15",
             "SLOT_CAPACITY": "5",
             "EXPIRY_HOURS": "0.01",
@@ -49,7 +48,7 @@ def test_every_setting_is_read() -> None:
     assert settings.mongodb_database == "roxy"
     assert settings.data_dir == Path("/srv/box office")
     assert (settings.host, settings.port) == ("::1", 8080)
-    assert (settings.workers, settings.threads) == (3, 2)
+    assert settings.workers == 3
     assert settings.show_times == ("09:15", "21:30")
     assert settings.slot_capacity == 5
     assert settings.expiry_hours == timedelta(seconds=36)
@@ -77,7 +76,6 @@ def test_every_setting_is_read() -> None:
         ("PORT", "५०००"),
         ("PORT", "5000\n"),
         ("WORKERS", "-1"),
-        ("THREADS", "1.5"),
         ("RATE_LIMIT", "60"),
         ("RATE_LIMIT", ""),
         ("RATE_LIMIT", "0 per minute"),
