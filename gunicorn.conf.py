@@ -16,7 +16,7 @@ from typing import Any
 
 from app.config import SettingError, Settings
 from app.operations import log, metrics
-from app.web.worker import Worker
+from app.web.worker import OpenConnections, Worker
 
 try:
     _settings = Settings.from_environ()
@@ -67,21 +67,22 @@ control_socket_disable = True
 
 logconfig_dict = log.configuration(_settings.log_level, _settings.log_format)
 
-# Each worker has a row of its own in the table of figures; a new one takes over a dead one's.
-_table = metrics.shared_table = metrics.SharedTable(rows=2 * workers)  # twice, for a reload
-_free_rows = set(range(2 * workers))
-_rows: dict[int, int] = {}  # by the worker's age, which is its number
+# What the workers share lies in memory. Each has a place there; a successor takes over its figures.
+_places = 2 * workers  # twice as many, for a reload
+_table = metrics.shared_table = metrics.SharedTable(rows=_places)
+Worker.open_connections = OpenConnections(_places)
+_free_places = set(range(_places))
 
 
-def pre_fork(server: Any, worker: Any) -> None:
-    """Give a new worker a row of the table of figures."""
-    _rows[worker.age] = _free_rows.pop() if _free_rows else 0
-    _table.row = _rows[worker.age]
+def pre_fork(server: Any, worker: Worker) -> None:
+    """Give a new worker a place."""
+    worker.place = _table.row = _free_places.pop() if _free_places else 0
 
 
-def child_exit(server: Any, worker: Any) -> None:
-    """Keep what a dead worker has counted, for its successor to go on."""
-    _free_rows.add(_rows.pop(worker.age))
+def child_exit(server: Any, worker: Worker) -> None:
+    """Free the place of a dead worker."""
+    Worker.open_connections.free(worker.place)
+    _free_places.add(worker.place)
 
 
 def when_ready(server: Any) -> None:

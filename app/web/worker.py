@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
 
 import gevent
 import orjson
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
@@ -21,6 +25,66 @@ from app.web.reading import RAW_HEADERS
 _BODY_SECONDS = 10
 _READER_SECONDS = 30  # for a client to take the next part of a response
 _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service stops
+_HEARTBEAT_SECONDS = 1
+_HANDFUL = 4  # connections
+_REST_SECONDS = 0.002
+
+
+class OpenConnections:
+    """How many connections each worker has open, in memory that the workers share.
+
+    A worker is known by its place, from 0 on. A place without a worker does not count.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._counts = memoryview(mmap.mmap(-1, places * 4)).cast("i")
+        for place in range(places):
+            self.free(place)
+
+    def free(self, place: int) -> None:
+        """Let nobody wait for the worker in this place any more."""
+        self._counts[place] = -1
+
+    def publish(self, place: int, count: int) -> None:
+        """Tell the other workers that the worker in this place has `count` connections."""
+        self._counts[place] = count
+
+    def lead(self, place: int) -> int:
+        """Return how many connections the worker has more than the one that has the fewest."""
+        return self._counts[place] - min(count for count in self._counts if count >= 0)
+
+
+class Listener(StreamServer):
+    """Accepts connections for a worker, a handful at a time.
+
+    The workers accept from one queue. Without a rule, one that happens to be idle would take a
+    whole burst of customers, who keep their connections and would wait for it alone. So a worker
+    that is a handful ahead of another rests for a moment before it takes the next ones.
+    """
+
+    def __init__(self, sock: Any, worker: Worker) -> None:
+        self._worker = worker
+        self._left = _HANDFUL
+        self.open = Pool(worker.worker_connections)
+        super().__init__(sock, handle=partial(worker.handle, sock), spawn=self.open)
+
+    def do_read(self) -> Any:
+        """Accept a connection, if there is one and it is this worker's turn; gevent asks."""
+        if self._left == 0:
+            self._left = _HANDFUL
+            if self._worker.lead() > _HANDFUL:
+                self.stop_accepting()
+                gevent.spawn_later(_REST_SECONDS, self._resume)
+                return None
+        accepted = super().do_read()
+        if accepted:
+            self._left -= 1
+            self._worker.count_connections(+1)
+        return accepted
+
+    def _resume(self) -> None:
+        if self.started:
+            self.start_accepting()
 
 
 class Worker(GeventWorker):
@@ -30,18 +94,52 @@ class Worker(GeventWorker):
     from then on.
     """
 
+    open_connections: OpenConnections
+    place: int  # among the workers
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._connections = 0
         self._idle: set[Any] = set()  # connections between two requests
+        self._told_to_stop = Event()
+
+    def run(self) -> None:
+        """Serve until told to stop; then answer the requests under way."""
+        self.count_connections(0)
+        listeners = [Listener(sock, self) for sock in self.sockets]
+        for listener in listeners:
+            listener.start()
+        while self.alive:
+            self.notify()
+            self._told_to_stop.wait(_HEARTBEAT_SECONDS)
+        for listener in listeners:
+            listener.close()
+        gevent.sleep(_NEXT_REQUEST_SECONDS)
+        gevent.killall(list(self._idle), block=False)
+        for listener in listeners:
+            listener.open.join(self.cfg.graceful_timeout)
+            listener.open.kill()
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """Begin to stop, at SIGTERM."""
+        super().handle_exit(sig, frame)
+        self._told_to_stop.set()
+
+    def count_connections(self, change: int) -> None:
+        """Count one connection more or less."""
+        self._connections += change
+        self.open_connections.publish(self.place, self._connections)
+
+    def lead(self) -> int:
+        """Return how many connections this worker has more than the one that has the fewest."""
+        return self.open_connections.lead(self.place)
 
     def load_wsgi(self) -> None:
         """Load the app, and hand it the headers as the client sent them."""
         super().load_wsgi()
-        app: Callable[..., Iterable[bytes]] = self.wsgi
+        app = self.wsgi
 
-        def with_raw_headers(
-            environ: WSGIEnvironment, start_response: StartResponse
-        ) -> Iterable[bytes]:
+        def with_raw_headers(environ: Any, start_response: Any) -> Iterable[bytes]:
             environ[RAW_HEADERS] = environ["wsgi.input"].headers
             return app(environ, start_response)
 
@@ -50,8 +148,11 @@ class Worker(GeventWorker):
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection, as long as the client reads what it is sent."""
         client.settimeout(_READER_SECONDS)
-        # GeventWorker's own would take the timeout away.
-        super(GeventWorker, self).handle(listener, client, addr)
+        try:
+            # GeventWorker's own would take the timeout away.
+            super(GeventWorker, self).handle(listener, client, addr)
+        finally:
+            self.count_connections(-1)
 
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:  # type: ignore[override]  # the stubs say None
@@ -71,14 +172,6 @@ class Worker(GeventWorker):
             return bool(super().handle_request(listener_name, req, sock, addr))
         except TimeoutError:
             raise StopIteration from None
-
-    def handle_exit(self, sig: Any, frame: Any) -> None:
-        """Stop: answer the requests under way, and close connections that have none."""
-        super().handle_exit(sig, frame)
-        gevent.spawn_later(_NEXT_REQUEST_SECONDS, self._close_idle)
-
-    def _close_idle(self) -> None:
-        gevent.killall(list(self._idle), block=False)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is not HTTP, or not the HTTP that we take, with a short problem document."""
