@@ -52,6 +52,11 @@ class Connection:
     def __init__(self, port: int, timeout: float = 30) -> None:
         self._http = http.client.HTTPConnection(HOST, port, timeout=timeout)
 
+    def open(self) -> None:
+        """Connect now; by default, the first request does."""
+        with suppress(OSError):
+            self._http.connect()
+
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
@@ -63,7 +68,11 @@ class Connection:
         except (OSError, http.client.HTTPException):
             self._http.close()
             return Answer(0, None)
-        return Answer(response.status, json.loads(text) if text else None, dict(response.headers))
+        return Answer(
+            response.status,
+            json.loads(text) if text else None,
+            {name.lower(): value for name, value in response.headers.items()},
+        )
 
     def post(self, path: str, body: Any, key: str | None = None) -> Answer:
         return self.request("POST", path, body, {"Idempotency-Key": key} if key else None)
@@ -129,6 +138,7 @@ class Service:
 
         def client() -> None:
             connection = self.connect()
+            connection.open()  # beforehand, which spreads the clients over the workers
             start.wait()
             # Taking the next of a list iterator is atomic.
             for request in todo:
