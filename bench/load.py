@@ -1,141 +1,149 @@
-"""The load: requests to send, and the tools from Debian that send them, wrk and hey."""
+"""The load: a closed loop of kept-alive connections that counts every response and every break.
+
+Neither common tool fits: `hey` sends one body only, and `wrk` adds computed samples to its
+latencies and reconnects in silence where a server closes the connection.
+"""
 
 from __future__ import annotations
 
-import csv
-import http.client
 import json
-import resource
-import shutil
-import subprocess
-import sys
-import tempfile
+import re
+import selectors
+import socket
+import time
+from array import array
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from math import inf
 from typing import Any
 
-from bench.servers import HOST
+HOST = "127.0.0.1"
+BROKEN = (
+    0  # stands for the status of a response that never came: the connection was closed or reset
+)
 
-TOOLS = ("wrk", "hey")
-CONNECTIONS = 64  # which wrk keeps busy, each with its next request once the last is answered
-
-_SCRIPT = Path(__file__).parent / "wrk.lua"
+_SILENCE_SECONDS = 60
 
 
 class LoadError(Exception):
-    """The load did not go as it has to; its text says what happened instead."""
+    """A server does not respond as it has to; the text says what happened instead."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request to send; a body goes as JSON."""
-
-    method: str
-    path: str
-    body: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What came back within `seconds`; latencies in milliseconds."""
+class Responses:
+    """The responses of a run that took `seconds`; `p50` and `p99` are latencies in milliseconds."""
 
     seconds: float
     statuses: Counter[int]
     p50: float
     p99: float
-    generator_share: float
-    """Processor time of the load generator, as a share of one core."""
-
-    @property
-    def total(self) -> int:
-        """The number of answers."""
-        return self.statuses.total()
-
-    @property
-    def per_second(self) -> float:
-        """Answers a second."""
-        return self.total / self.seconds
 
 
-def require_tools() -> None:
-    """Leave with one message unless wrk and hey are there."""
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    if missing:
-        sys.exit(f"bench: install {' and '.join(missing)} first: apt-get install wrk hey")
+def request(method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    """Return an HTTP request; a body is sent as JSON."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n"
+    if body is None:
+        return f"{head}\r\n".encode()
+    content = json.dumps(body)  # ASCII only, so characters are bytes
+    return (
+        f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n{content}"
+    ).encode()
 
 
-def steady(port: int, requests: Sequence[Request], seconds: int) -> Answers:
-    """Send the requests in turn, over and over, from all connections for so many seconds (wrk)."""
-    before = _children_seconds()
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
-        for request in requests:
-            body = "" if request.body is None else json.dumps(request.body)
-            file.write(f"{request.method}\t{request.path}\t{body}\n")
-        file.flush()
-        printed = _run(
-            "wrk",
-            *("--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"),
-            *("--timeout", "30s", "--script", str(_SCRIPT)),
-            *(f"http://{HOST}:{port}", "--", file.name),
-        )
-    result = json.loads(printed.splitlines()[-1])
-    if result["broken"]:
-        raise LoadError(f"{result['broken']} connections broke")
-    duration = result["microseconds"] / 1e6
-    return Answers(
-        seconds=duration,
-        statuses=Counter({int(status): n for status, n in result["statuses"].items()}),
-        p50=result["p50"] / 1000,
-        p99=result["p99"] / 1000,
-        generator_share=(_children_seconds() - before) / duration,
+def send(port: int, requests: Iterator[bytes], connections: int, seconds: float = inf) -> Responses:
+    """Send requests until none is left or the time is up, then wait for the last responses.
+
+    Each connection sends its next request when it has the response to the one before.
+    """
+    statuses: Counter[int] = Counter()
+    latencies = array("d")
+    with selectors.DefaultSelector() as selector:
+        for _ in range(connections):
+            connection = _Connection(port)
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
+        started = now = time.perf_counter()
+        waiting = [key.data for key in selector.get_map().values()]
+        while True:
+            for connection in waiting:
+                following = next(requests, None) if now < started + seconds else None
+                if following is None:
+                    selector.unregister(connection.socket)
+                    connection.socket.close()
+                else:
+                    connection.send(following)
+            if not selector.get_map():
+                break
+            ready = selector.select(_SILENCE_SECONDS)
+            now = time.perf_counter()
+            if not ready:
+                raise LoadError(f"no response within {_SILENCE_SECONDS} s")
+            waiting = []
+            for key, _ in ready:
+                connection = key.data
+                status = connection.receive()
+                if status is None:
+                    continue
+                statuses[status] += 1
+                if status == BROKEN:
+                    selector.unregister(connection.socket)
+                    connection.socket.close()
+                    connection = _Connection(port)
+                    selector.register(connection.socket, selectors.EVENT_READ, connection)
+                else:
+                    latencies.append(now - connection.sent)
+                waiting.append(connection)
+    ordered = sorted(latencies) or [inf]
+    return Responses(
+        seconds=now - started,
+        statuses=statuses,
+        p50=ordered[len(ordered) // 2] * 1000,
+        p99=ordered[len(ordered) * 99 // 100] * 1000,
     )
 
 
-def rush(port: int, request: Request, number: int, connections: int) -> Answers:
-    """Send one request `number` times from that many connections at once, to the end (hey)."""
-    before = _children_seconds()
-    printed = _run(
-        "hey",
-        *("-n", str(number), "-c", str(connections), "-t", "60", "-o", "csv"),
-        *("-m", request.method, "-T", "application/json", "-d", json.dumps(request.body)),
-        f"http://{HOST}:{port}{request.path}",
-    )
-    rows = list(csv.DictReader(printed.splitlines()))
-    if len(rows) != number:
-        raise LoadError(f"{number - len(rows)} of {number} requests were not answered")
-    taken = sorted(float(row["response-time"]) for row in rows)
-    seconds = max(float(row["offset"]) + float(row["response-time"]) for row in rows)
-    return Answers(
-        seconds=seconds,
-        statuses=Counter(int(row["status-code"]) for row in rows),
-        p50=taken[len(taken) // 2] * 1000,
-        p99=taken[len(taken) * 99 // 100] * 1000,
-        generator_share=(_children_seconds() - before) / seconds,
-    )
+def ask(port: int, question: bytes) -> Any:
+    """Send one request and return the JSON of its response; raises LoadError when it is refused."""
+    connection = _Connection(port)
+    with closing(connection.socket):
+        connection.send(question)
+        while (status := connection.receive()) is None:
+            pass
+    body = connection.received.partition(b"\r\n\r\n")[2]
+    if not 200 <= status < 300:
+        raise LoadError(f"{question!r} gets {status} {body.decode()}")
+    return json.loads(body)
 
 
-def ask(port: int, request: Request) -> Any:
-    """Send one request and return what its answer says; raises LoadError when it is refused."""
-    with closing(http.client.HTTPConnection(HOST, port, timeout=30)) as connection:
-        connection.request(request.method, request.path, json.dumps(request.body or {}))
-        response = connection.getresponse()
-        said = response.read()
-    if response.status >= 400:
-        raise LoadError(f"{request} is answered {response.status} {said.decode()}")
-    return json.loads(said)
+class _Connection:
+    """A connection with one request under way; `received` is its response so far."""
 
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection((HOST, port), timeout=_SILENCE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sent = 0.0
+        self.received = b""
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 (our own words)
-    if done.returncode:
-        raise LoadError(f"{command[0]} fails: {done.stderr or done.stdout}")
-    return done.stdout
+    def send(self, data: bytes) -> None:
+        self.received = b""
+        self.sent = time.perf_counter()
+        with suppress(OSError):  # a broken connection shows when it is read
+            self.socket.sendall(data)
 
-
-def _children_seconds() -> float:
-    """Return the processor time of all child processes that have ended, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    def receive(self) -> int | None:
+        """Read once; return the status when the response is complete, None while it is not."""
+        try:
+            chunk = self.socket.recv(1 << 16)
+        except OSError:
+            return BROKEN
+        if not chunk:
+            return BROKEN
+        self.received += chunk
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
+        if length is None:
+            raise LoadError(f"a response without Content-Length: {head!r}")
+        return int(head[9:12]) if len(body) >= int(length[1]) else None

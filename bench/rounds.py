@@ -1,92 +1,95 @@
-"""Side by side: contenders take turns in rounds, so that a slow minute is a slow one for all."""
+"""Rounds: contenders are measured in turns, so that a slow minute is slow for all of them."""
 
 from __future__ import annotations
 
 import statistics
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.load import Answers, LoadError, Request, steady
-from bench.servers import Server
+from bench.load import send
+from bench.workloads import CONNECTIONS, Workload
 
-_WARM_UP_RATE = 4000  # requests a second, which no contender reaches
-_RESERVE = 1.15  # times the requests that the round before would have needed
-_SOLD_OUT = 409  # allowed to everybody, for houses may be full before the round is over
+_WARM_UP_SECONDS = 1
 
 
 @dataclass(frozen=True)
-class Round:
-    """What came of a contender's turn.
+class Turn:
+    """What one turn measured.
 
-    `rate` is in expected answers a second, processor times are in microseconds an answer, and
-    `used` is how many of the requests were granted; of bookings, how full the houses got.
+    `rate` is in expected responses a second, latencies are in milliseconds, processor times in
+    microseconds a response. `generator` is the load generator's share of one core.
     """
 
-    answers: Answers
     rate: float
-    server_time: float
-    mongodb_time: float
-    used: float
+    p50: float
+    p99: float
+    server: float
+    mongodb: float
+    generator: float
 
 
 @dataclass
-class Contender:
-    """A server and a kind of request to it.
-
-    `requests` makes as many as it is asked for, or less where they may be sent again and again.
-    Answers of another status than `expected` do not count.
-    """
+class Row:
+    """A workload at a number of connections, and what its turns measured."""
 
     name: str
-    server: Server
-    requests: Callable[[int], list[Request]]
-    expected: int
-    rounds: list[Round] = field(default_factory=list)
+    workload: Workload
+    connections: int = CONNECTIONS
+    turns: list[Turn] = field(default_factory=list)
+    unexpected: Counter[int] = field(default_factory=Counter)
 
-    def ratios(self, base: Contender) -> list[float]:
-        """Return its rates as multiples of the base's in the same rounds."""
-        pairs = zip(self.rounds, base.rounds, strict=True)
-        return [own.rate / other.rate for own, other in pairs]
-
-    def take_turn(self, seconds: int, rate: float) -> Round:
-        """Be measured for so many seconds, with requests enough for `rate` a second."""
-        requests = self.requests(int(rate * seconds * _RESERVE))
-        server_before, mongodb_before = self.server.processor_seconds()
-        answers = steady(self.server.port, requests, seconds)
-        server_after, mongodb_after = self.server.processor_seconds()
-        if set(answers.statuses) - {self.expected, _SOLD_OUT}:
-            raise LoadError(f"{self.name} answers {dict(answers.statuses)}")
-        return Round(
-            answers,
-            rate=answers.statuses[self.expected] / answers.seconds,
-            server_time=(server_after - server_before) / answers.total * 1e6,
-            mongodb_time=(mongodb_after - mongodb_before) / answers.total * 1e6,
-            used=answers.statuses[self.expected] / len(requests),
+    def take_turn(self, seconds: float) -> Turn:
+        """Send the workload for this many seconds; statuses that are not expected are kept."""
+        server, expected = self.workload.server, self.workload.expected
+        generator_before = time.process_time()
+        server_before, mongodb_before = server.processor_seconds()
+        responses = send(server.port, self.workload.requests, self.connections, seconds)
+        server_after, mongodb_after = server.processor_seconds()
+        generator = time.process_time() - generator_before
+        total = responses.statuses.total()
+        self.unexpected += responses.statuses - Counter({expected: total})
+        return Turn(
+            rate=responses.statuses[expected] / responses.seconds,
+            p50=responses.p50,
+            p99=responses.p99,
+            server=(server_after - server_before) / total * 1e6,
+            mongodb=(mongodb_after - mongodb_before) / total * 1e6,
+            generator=generator / responses.seconds,
         )
 
+    def median(self, value: Callable[[Turn], float]) -> float:
+        """Return the median of a value over the turns."""
+        return statistics.median(map(value, self.turns))
 
-def take_turns(contenders: Sequence[Contender], rounds: int, seconds: int) -> None:
-    """Measure all contenders in every round, after one to warm up that does not count."""
-    rate = {one.name: one.take_turn(seconds, _WARM_UP_RATE).rate for one in contenders}
+    def ratios(self, base: Row, value: Callable[[Turn], float] = lambda turn: turn.rate) -> Ratios:
+        """Compare a value, by default the rate, with that of `base` in the same rounds."""
+        pairs = zip(self.turns, base.turns, strict=True)
+        return Ratios([value(own) / value(other) for own, other in pairs])
+
+
+class Ratios(list[float]):
+    """One ratio for each round."""
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self)
+
+    @property
+    def cells(self) -> list[str]:
+        """The cells of a table: the median in bold, and the spread."""
+        return [f"**{self.median:.2f}**", f"{min(self):.2f} to {max(self):.2f}"]
+
+
+def take_turns(rows: Sequence[Row], rounds: int, seconds: float) -> None:
+    """Measure all rows in each round, after a turn of each to warm up that does not count."""
+    for row in rows:
+        row.take_turn(_WARM_UP_SECONDS)
     for number in range(rounds):
-        first = number % len(contenders)  # in turns, so that none always comes after the same
-        for one in [*contenders[first:], *contenders[:first]]:
-            one.rounds.append(one.take_turn(seconds, rate[one.name]))
-            rate[one.name] = one.rounds[-1].rate
-        shown = ", ".join(f"{one.name} {one.rounds[-1].rate:,.0f}" for one in contenders)
-        print(f"Round {number + 1} of {rounds}, answers/s: {shown}", file=sys.stderr)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The median of what the rounds have measured, and the least and the most."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Return the spread of these values, of which there is at least one."""
-        return cls(statistics.median(values), min(values), max(values))
+        first = number % len(rows)  # rotated, so that no row always follows the same one
+        for row in [*rows[first:], *rows[:first]]:
+            row.turns.append(row.take_turn(seconds))
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)

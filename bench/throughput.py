@@ -1,100 +1,196 @@
-"""Part 1: requests a second beside the bare insert, and what is oversold on the way."""
+"""Part 1: rates, latencies and processor times beside the yardstick, and who oversells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from itertools import repeat
 
 from app.mongodb.client import open_client
 from app.mongodb.embedded import EmbeddedMongoDB
-from bench import servers
-from bench.houses import (
-    CAPACITY,
-    booking,
-    day,
-    filling,
-    purchase,
-    put_movie_on_sale,
-    showings,
-    slots,
-    view,
+from bench.load import send
+from bench.report import Report
+from bench.rounds import Row, take_turns
+from bench.servers import (
+    BARE_ON_GUNICORN,
+    BOX_OFFICE,
+    CHECK,
+    FASTAPI,
+    YARDSTICK,
+    Contender,
+    Server,
+    running,
 )
-from bench.load import Request, rush, steady
-from bench.rounds import Contender, take_turns
-from bench.servers import Server, running
+from bench.workloads import (
+    CAPACITY,
+    CONNECTIONS,
+    Workload,
+    booking,
+    filling,
+    of_box_office,
+    showings,
+)
 
-BURST = 1000  # requests for one house
-BURST_CONNECTIONS = 50  # of which hey wants the requests to be a multiple
-_FULL_HOUSES = 50
-_MOVIES = 20
-_MOVIE_DAYS = 100
+WORKLOADS = {
+    "booking": "booking, houses filling up",
+    "refusal": "refusal, 50 full houses",
+    "one-house": "refusal, one full house",
+    "slots": "`GET /`, a full day",
+    "view": "`/viewontime`, a full house",
+    "purchase": "`POST /api/tickets`",
+    "ticket": "`GET /tickets/{ticket_id}`",
+}
+_AT_LEAST = {  # times the yardstick's rate
+    "booking": 1.0,
+    "refusal": 1.0,
+    "one-house": 1.2,
+    "slots": 1.2,
+    "view": 0.85,
+    "purchase": 0.8,
+}
+_LEVELS = (1, 8, 64, 512)  # connections
+_AT_ALL_LEVELS = {"booking", "refusal"}  # the others run at 64 connections
+_BURST = 1000  # requests for one house
+_BURST_CONNECTIONS = 50
 
 
-@dataclass(frozen=True)
-class Throughput:
-    """The contenders by their keys, and the tickets stored of one house, burst by burst."""
+def measure(
+    mongodb: EmbeddedMongoDB,
+    report: Report,
+    before: Contender | None,
+    wanted: set[str],
+    *,
+    rounds: int,
+    seconds: float,
+) -> dict[str, str]:
+    """Measure the wanted workloads in this many rounds; return facts about the run."""
+    services = [BOX_OFFICE, *([before] if before else [])]
+    others = [BARE_ON_GUNICORN, FASTAPI, CHECK] if "booking" in wanted else []
+    rows: dict[tuple[str, Contender, int], Row] = {}
 
-    contenders: dict[str, Contender]
-    bursts: dict[str, list[int]]
+    def add(name: str, contender: Contender, workload: Workload) -> None:
+        all_levels = name in _AT_ALL_LEVELS and wanted & _AT_ALL_LEVELS
+        for level in _LEVELS if all_levels else (CONNECTIONS,):
+            rows[name, contender, level] = Row(name, workload, level)
 
-
-def measure(mongodb: EmbeddedMongoDB, *, rounds: int, seconds: int, bursts: int) -> Throughput:
-    """Measure all contenders in so many rounds of so many seconds each, then the bursts."""
     with ExitStack() as stack:
+        for number, contender in enumerate([YARDSTICK, *others, *services]):
+            server = stack.enter_context(running(contender, mongodb, f"throughput_{number}"))
+            if contender in services:
+                for name, workload in of_box_office(server).items():
+                    if name in wanted:
+                        add(name, contender, workload)
+            else:
+                if contender is CHECK:
+                    _add_slots(server)
+                add("booking", contender, Workload(server, filling(showings()), 201))
+        take_turns(list(rows.values()), rounds, seconds)
 
-        def start(command: tuple[str, ...], database: str, log_level: str = "warning") -> Server:
-            server = running(command, mongodb, f"throughput_{database}", log_level=log_level)
-            return stack.enter_context(server)
+    def base(level: int) -> Row:
+        return rows["booking", YARDSTICK, level]
 
-        service = start(servers.SERVICE, "service")
-        logged = start(servers.SERVICE, "logged", "info")
-        bare = start(servers.BARE_INSERT, "bare")
-        check = start(servers.CHECK_THEN_INSERT, "check")
-        fastapi = start(servers.FASTAPI, "fastapi")
-        unsold = {server: showings() for server in (service, logged, bare, check, fastapi)}
+    report.table(
+        "throughput",
+        [
+            "",
+            "",
+            "ratio",
+            "spread",
+            "per second",
+            "p50, ms",
+            "p99, ms",
+            "workers, µs",
+            "MongoDB, µs",
+        ],
+        [
+            [
+                WORKLOADS[name],
+                contender.name,
+                *row.ratios(base(level)).cells,
+                f"{row.median(lambda turn: turn.rate):,.0f}",
+                f"{row.median(lambda turn: turn.p50):.0f}",
+                f"{row.median(lambda turn: turn.p99):.0f}",
+                f"{row.median(lambda turn: turn.server):,.0f}",
+                f"{row.median(lambda turn: turn.mongodb):,.0f}",
+            ]
+            for (name, contender, level), row in rows.items()
+            if level == CONNECTIONS
+        ],
+    )
+    report.table(
+        "concurrency",
+        ["", "", *(f"{level}" for level in _LEVELS)],
+        [
+            [
+                WORKLOADS[name],
+                contender.name,
+                *(
+                    f"**{row.ratios(base(level)).median:.2f}**"
+                    f" · {row.median(lambda turn: turn.p50):.1f}"
+                    f" / {row.median(lambda turn: turn.p99):.1f}"
+                    for level in _LEVELS
+                    for row in [rows[name, contender, level]]
+                ),
+            ]
+            for name, contender, first in rows
+            if first == _LEVELS[0]
+        ],
+    )
+    for name, least in _AT_LEAST.items():
+        if name in wanted:
+            ratio = rows[name, BOX_OFFICE, 64].ratios(base(64)).median
+            report.at_least(f"{WORKLOADS[name]} ÷ yardstick", ratio, least)
+    if "booking" in wanted:
+        own, fastapi = rows["booking", BOX_OFFICE, 64], rows["booking", FASTAPI, 64]
+        report.at_least("booking ÷ FastAPI", own.ratios(fastapi).median, 1.4)
+    if before:
+        for name in wanted:
+            own, old = rows[name, BOX_OFFICE, 64], rows[name, before, 64]
+            p99 = own.ratios(old, lambda turn: turn.p99).median
+            report.at_most(f"{WORKLOADS[name]}: p99 ÷ before", p99, 1.0)
+        if "booking" in wanted:
+            own, old = rows["booking", BOX_OFFICE, 1], rows["booking", before, 1]
+            p50 = own.ratios(old, lambda turn: turn.p50).median
+            report.at_most("booking, one client: p50 ÷ before", p50, 1.05)
+    unexpected = [
+        f"{count} of {status} ({contender.name}, {WORKLOADS[name]})"
+        for (name, contender, _), row in rows.items()
+        for status, count in row.unexpected.items()
+    ]
+    generator = max(turn.generator for row in rows.values() for turn in row.turns)
+    return {
+        "rounds": f"{rounds}, with turns of {seconds} s",
+        "load generator": f"at most {generator:.0%} of a core",
+        "unexpected responses": ", ".join(unexpected) or "none",
+    }
 
-        client = stack.enter_context(open_client(mongodb.uri))
-        client[check.database]["slots"].insert_many(
-            {**showing.identity(), "booked": 0} for showing in showings()
-        )
-        full = list(islice(unsold[service], _FULL_HOUSES))
-        steady(service.port, filling(full), seconds=3)
-        movies = [put_movie_on_sale(service.port) for _ in range(_MOVIES)]
-        purchases = [
-            purchase(movie, day(ahead)) for ahead in range(1, _MOVIE_DAYS + 1) for movie in movies
-        ]
 
-        def bookings(server: Server) -> Callable[[int], list[Request]]:
-            return lambda number: filling(list(islice(unsold[server], number // CAPACITY + 1)))
+def measure_overselling(mongodb: EmbeddedMongoDB, report: Report, *, bursts: int) -> None:
+    """Count the tickets of houses that 1,000 requests ask for at once."""
+    table = []
+    for number, contender in enumerate((BOX_OFFICE, CHECK, FASTAPI)):
+        with running(contender, mongodb, f"overselling_{number}") as server:
+            if contender is CHECK:
+                _add_slots(server)
+            oversold = list(_oversold(server, bursts))
+        if contender is BOX_OFFICE:
+            report.at_most("oversold seats", max(oversold), 0)
+        spread = f"{min(oversold)} to {max(oversold)}"
+        table.append([contender.name, f"**{statistics.median(oversold):.0f}**", spread])
+    report.table("overselling", ["", "oversold", "spread"], table)
 
-        def same(requests: list[Request]) -> Callable[[int], list[Request]]:
-            return lambda _: requests
 
-        contenders = {
-            "bare": Contender("bare insert", bare, bookings(bare), 201),
-            "booking": Contender("`POST /booktickets`", service, bookings(service), 201),
-            "logged": Contender("`POST /booktickets`, logged", logged, bookings(logged), 201),
-            "refusal": Contender(
-                "`POST /booktickets`, sold out", service, same([booking(s) for s in full]), 409
-            ),
-            "view": Contender(
-                "`POST /viewontime`, full house", service, same([view(s) for s in full]), 200
-            ),
-            "slots": Contender("`GET /`, full houses", service, same([slots(full[0].date)]), 200),
-            "purchase": Contender("`POST /api/tickets`", service, same(purchases), 201),
-            "check": Contender("check, then insert (Flask)", check, bookings(check), 201),
-            "fastapi": Contender("count, then insert (FastAPI)", fastapi, bookings(fastapi), 201),
-        }
-        take_turns(list(contenders.values()), rounds, seconds)
+def _oversold(server: Server, bursts: int) -> Iterator[int]:
+    with open_client(server.mongodb.uri) as client:
+        tickets = client[server.database]["tickets"]
+        for _, showing in zip(range(bursts), showings(), strict=False):
+            send(server.port, repeat(booking(showing), _BURST), _BURST_CONNECTIONS)
+            yield tickets.count_documents(showing.identity()) - CAPACITY
 
-        stored: dict[str, list[int]] = {}
-        for key in ("booking", "check", "fastapi"):
-            server = contenders[key].server
-            stored[key] = []
-            for showing in islice(unsold[server], bursts):
-                rush(server.port, booking(showing), BURST, BURST_CONNECTIONS)
-                tickets = client[server.database]["tickets"]
-                stored[key].append(tickets.count_documents(showing.identity()))
-        return Throughput(contenders, stored)
+
+def _add_slots(server: Server) -> None:
+    """Store the slots that check-then-insert looks up."""
+    with open_client(server.mongodb.uri) as client:
+        slots = ({**showing.identity(), "booked": 0} for showing in showings())
+        client[server.database]["slots"].insert_many(slots)
