@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-import selectors
-import socket
 import time
-from array import array
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from itertools import takewhile
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
+
+import gevent
+from gevent import socket
 
 HOST = "127.0.0.1"
-BROKEN = (
-    0  # stands for the status of a response that never came: the connection was closed or reset
-)
+BROKEN = 0  # stands for the status of a response that did not come: closed, reset, or 60 s late
 
 _SILENCE_SECONDS = 60
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 
 
-class LoadError(Exception):
-    """A server does not respond as it has to; the text says what happened instead."""
-
-
-@dataclass(frozen=True)
-class Responses:
+class Responses(NamedTuple):
     """The responses of a run that took `seconds`; `p50` and `p99` are latencies in milliseconds."""
 
     seconds: float
@@ -46,104 +39,64 @@ def request(method: str, path: str, body: dict[str, Any] | None = None) -> bytes
     head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n"
     if body is None:
         return f"{head}\r\n".encode()
-    content = json.dumps(body)  # ASCII only, so characters are bytes
-    return (
-        f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n{content}"
-    ).encode()
+    content = json.dumps(body)
+    head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}\r\n{content}".encode()
 
 
 def send(port: int, requests: Iterator[bytes], connections: int, seconds: float = inf) -> Responses:
-    """Send requests until none is left or the time is up, then wait for the last responses.
+    """Send requests until none is left or the time is up, and wait for the last responses.
 
     Each connection sends its next request when it has the response to the one before.
     """
     statuses: Counter[int] = Counter()
-    latencies = array("d")
-    with selectors.DefaultSelector() as selector:
-        for _ in range(connections):
-            connection = _Connection(port)
-            selector.register(connection.socket, selectors.EVENT_READ, connection)
-        started = now = time.perf_counter()
-        waiting = [key.data for key in selector.get_map().values()]
-        while True:
-            for connection in waiting:
-                following = next(requests, None) if now < started + seconds else None
-                if following is None:
-                    selector.unregister(connection.socket)
-                    connection.socket.close()
-                else:
-                    connection.send(following)
-            if not selector.get_map():
-                break
-            ready = selector.select(_SILENCE_SECONDS)
-            now = time.perf_counter()
-            if not ready:
-                raise LoadError(f"no response within {_SILENCE_SECONDS} s")
-            waiting = []
-            for key, _ in ready:
-                connection = key.data
-                status = connection.receive()
-                if status is None:
-                    continue
-                statuses[status] += 1
-                if status == BROKEN:
-                    selector.unregister(connection.socket)
-                    connection.socket.close()
-                    connection = _Connection(port)
-                    selector.register(connection.socket, selectors.EVENT_READ, connection)
-                else:
-                    latencies.append(now - connection.sent)
-                waiting.append(connection)
-    ordered = sorted(latencies) or [inf]
-    return Responses(
-        seconds=now - started,
-        statuses=statuses,
-        p50=ordered[len(ordered) // 2] * 1000,
-        p99=ordered[len(ordered) * 99 // 100] * 1000,
-    )
+    latencies: list[float] = []
+    started = time.perf_counter()
+    timely = takewhile(lambda _: time.perf_counter() < started + seconds, requests)
+
+    def send_in_turn() -> None:
+        connection = _connect(port)
+        for each in timely:
+            sent = time.perf_counter()
+            status, _ = _exchange(connection, each)
+            statuses[status] += 1
+            if status == BROKEN:
+                connection.close()
+                connection = _connect(port)
+            else:
+                latencies.append((time.perf_counter() - sent) * 1000)
+        connection.close()
+
+    gevent.joinall([gevent.spawn(send_in_turn) for _ in range(connections)], raise_error=True)
+    elapsed = time.perf_counter() - started
+    latencies.sort()
+    p50, p99 = (latencies[len(latencies) * percent // 100] for percent in (50, 99))
+    return Responses(elapsed, statuses, p50, p99)
 
 
 def ask(port: int, question: bytes) -> Any:
-    """Send one request and return the JSON of its response; raises LoadError when it is refused."""
-    connection = _Connection(port)
-    with closing(connection.socket):
-        connection.send(question)
-        while (status := connection.receive()) is None:
-            pass
-    body = connection.received.partition(b"\r\n\r\n")[2]
+    """Send one request and return the JSON of its response; raises RuntimeError on a refusal."""
+    with _connect(port) as connection:
+        status, body = _exchange(connection, question)
     if not 200 <= status < 300:
-        raise LoadError(f"{question!r} gets {status} {body.decode()}")
+        raise RuntimeError(f"{question!r} gets {status} {body!r}")
     return json.loads(body)
 
 
-class _Connection:
-    """A connection with one request under way; `received` is its response so far."""
+def _connect(port: int) -> socket.socket:
+    return socket.create_connection((HOST, port), timeout=_SILENCE_SECONDS)
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port), timeout=_SILENCE_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sent = 0.0
-        self.received = b""
 
-    def send(self, data: bytes) -> None:
-        self.received = b""
-        self.sent = time.perf_counter()
-        with suppress(OSError):  # a broken connection shows when it is read
-            self.socket.sendall(data)
-
-    def receive(self) -> int | None:
-        """Read once; return the status when the response is complete, None while it is not."""
-        try:
-            chunk = self.socket.recv(1 << 16)
-        except OSError:
-            return BROKEN
-        if not chunk:
-            return BROKEN
-        self.received += chunk
-        head, end, body = self.received.partition(b"\r\n\r\n")
-        if not end:
-            return None
-        length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
-        if length is None:
-            raise LoadError(f"a response without Content-Length: {head!r}")
-        return int(head[9:12]) if len(body) >= int(length[1]) else None
+def _exchange(connection: socket.socket, data: bytes) -> tuple[int, bytes]:
+    """Send a request; return the status and the body of its response."""
+    received = b""
+    try:
+        connection.sendall(data)
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+            head, end, body = received.partition(b"\r\n\r\n")
+            if end and len(body) >= int(_LENGTH.findall(head)[0]):
+                return int(head[9:12]), body
+    except OSError:
+        pass
+    return BROKEN, b""

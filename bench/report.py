@@ -16,6 +16,8 @@ class Report:
     """The tables of a run, by name, and the targets that it met or missed."""
 
     def __init__(self) -> None:
+        self.facts: dict[str, str] = {}
+        """Facts about the run itself, by name."""
         self._tables: dict[str, str] = {}
         self._targets: list[list[str]] = []
 
@@ -37,21 +39,17 @@ class Report:
     def _target(self, what: str, measured: float, limit: str, met: bool) -> None:
         self._targets.append([what, limit, _number(measured), "met" if met else "**missed**"])
 
-    def finish(self, facts: dict[str, str]) -> None:
-        """Add the tables of the targets and of the run itself, with these facts about it."""
-        if self._targets:
-            self.table("targets", ["", "target", "measured", ""], self._targets)
-        today = datetime.now().astimezone()
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    def finish(self) -> None:
+        """Add the tables of the targets and of the run itself."""
+        self.table("targets", ["", "target", "measured", ""], self._targets)
+        cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
         facts = {
-            "date": f"{today.day} {today:%B %Y}",
-            "machine": f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, "
-            f"{platform.system()} {platform.release()}",
+            "date": f"{datetime.now().astimezone():%Y-%m-%d}",
+            "machine": f"{cores} cores, {memory / 2**30:.0f} GiB, {platform.platform()}",
             "versions": f"Python {platform.python_version()}, {versions}",
-            **facts,
         }
-        self.table("run", ["", ""], facts.items())
+        self.table("run", ["", ""], (facts | self.facts).items())
 
     def write(self, document: Path) -> None:
         """Fill the tables in; raises ValueError when the document has no place for one of them."""
@@ -67,10 +65,3 @@ class Report:
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(": ")[2]
-    return platform.machine()

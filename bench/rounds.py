@@ -6,8 +6,10 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import nan
+from typing import NamedTuple
 
 from bench.load import send
 from bench.workloads import CONNECTIONS, Workload
@@ -15,9 +17,8 @@ from bench.workloads import CONNECTIONS, Workload
 _WARM_UP_SECONDS = 1
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What one turn measured.
+class Turn(NamedTuple):
+    """What one turn measured; or the medians of several turns; or the ratios of two.
 
     `rate` is in expected responses a second, latencies are in milliseconds, processor times in
     microseconds a response. `generator` is the load generator's share of one core.
@@ -26,62 +27,53 @@ class Turn:
     rate: float
     p50: float
     p99: float
-    server: float
+    workers: float
     mongodb: float
     generator: float
 
 
+def medians(turns: Iterable[Turn]) -> Turn:
+    """Return the median of each value."""
+    return Turn(*map(statistics.median, zip(*turns, strict=True)))
+
+
 @dataclass
 class Row:
-    """A workload at a number of connections, and what its turns measured."""
+    """A workload at a number of connections, its turns, and the statuses that it should not get."""
 
-    name: str
     workload: Workload
     connections: int = CONNECTIONS
     turns: list[Turn] = field(default_factory=list)
     unexpected: Counter[int] = field(default_factory=Counter)
 
     def take_turn(self, seconds: float) -> Turn:
-        """Send the workload for this many seconds; statuses that are not expected are kept."""
+        """Send the workload for this many seconds."""
         server, expected = self.workload.server, self.workload.expected
-        generator_before = time.process_time()
-        server_before, mongodb_before = server.processor_seconds()
+        generator, (workers, mongodb) = time.process_time(), server.processor_seconds()
         responses = send(server.port, self.workload.requests, self.connections, seconds)
-        server_after, mongodb_after = server.processor_seconds()
-        generator = time.process_time() - generator_before
+        workers_after, mongodb_after = server.processor_seconds()
         total = responses.statuses.total()
         self.unexpected += responses.statuses - Counter({expected: total})
         return Turn(
             rate=responses.statuses[expected] / responses.seconds,
             p50=responses.p50,
             p99=responses.p99,
-            server=(server_after - server_before) / total * 1e6,
-            mongodb=(mongodb_after - mongodb_before) / total * 1e6,
-            generator=generator / responses.seconds,
+            workers=(workers_after - workers) / total * 1e6,
+            mongodb=(mongodb_after - mongodb) / total * 1e6,
+            generator=(time.process_time() - generator) / responses.seconds,
         )
 
-    def median(self, value: Callable[[Turn], float]) -> float:
-        """Return the median of a value over the turns."""
-        return statistics.median(map(value, self.turns))
+    def ratios(self, base: Row) -> list[Turn]:
+        """Return each turn ÷ the base's turn in the same round."""
+        return [
+            Turn(*(value / of if of else nan for value, of in zip(own, other, strict=True)))
+            for own, other in zip(self.turns, base.turns, strict=True)
+        ]
 
-    def ratios(self, base: Row, value: Callable[[Turn], float] = lambda turn: turn.rate) -> Ratios:
-        """Compare a value, by default the rate, with that of `base` in the same rounds."""
-        pairs = zip(self.turns, base.turns, strict=True)
-        return Ratios([value(own) / value(other) for own, other in pairs])
-
-
-class Ratios(list[float]):
-    """One ratio for each round."""
-
-    @property
-    def median(self) -> float:
-        """The median of the rounds."""
-        return statistics.median(self)
-
-    @property
-    def cells(self) -> list[str]:
-        """The cells of a table: the median in bold, and the spread."""
-        return [f"**{self.median:.2f}**", f"{min(self):.2f} to {max(self):.2f}"]
+    def relative_rate(self, base: Row) -> list[str]:
+        """Return two cells of a table: the median of the ratios of the rates, and their spread."""
+        rates = [turn.rate for turn in self.ratios(base)]
+        return [f"**{statistics.median(rates):.2f}**", f"{min(rates):.2f} to {max(rates):.2f}"]
 
 
 def take_turns(rows: Sequence[Row], rounds: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The contenders, each in processes of its own, on one and the same MongoDB."""
+"""The contenders as servers, each in processes of its own, on one and the same MongoDB."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,23 +34,22 @@ class Contender:
 
 
 _GRANIAN = (
-    "-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
-    f" --log-level warning --host {HOST} --port {{port}} bench.contenders."
+    f"-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
+    f" --log-level warning --host {HOST} --port {{port}} bench.contenders"
 )
 BOX_OFFICE = Contender("box office", "root.py")
-YARDSTICK = Contender("bare insert, Granian", f"{_GRANIAN}bare_insert:app")
-# In this folder gunicorn reads the project's gunicorn.conf.py.
+YARDSTICK = Contender("bare insert, Granian", f"{_GRANIAN}:bare_insert")
 BARE_ON_GUNICORN = Contender(
     "bare insert, gunicorn",
-    f"-m gunicorn --worker-class gevent --workers 2 --no-control-socket --log-level warning"
-    f" --bind {HOST}:{{port}} bench.contenders.bare_insert:app",
+    "-m gunicorn --worker-class gevent --workers 2 --no-control-socket --log-level warning"
+    f" --bind {HOST}:{{port}} bench.contenders:bare_insert",
 )
 FASTAPI = Contender(
     "count, then insert (FastAPI)",
     f"-m uvicorn --workers 2 --no-access-log --log-level warning --host {HOST} --port {{port}}"
-    " bench.contenders.fastapi_count_then_insert:app",
+    " bench.contenders:count_then_insert",
 )
-CHECK = Contender("check, then insert (Flask)", f"{_GRANIAN}check_then_insert:app")
+CHECK = Contender("check, then insert (Flask)", f"{_GRANIAN}:check_then_insert")
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class Server:
 
     def memory(self) -> int:
         """Return the resident memory of all its processes, in bytes."""
-        pages = (int(_proc(pid, "statm").split()[1]) for pid in _family(self.pid))
-        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+        files = (Path(f"/proc/{pid}/statm") for pid in _family(self.pid))
+        return sum(int(file.read_text().split()[1]) for file in files) * os.sysconf("SC_PAGE_SIZE")
 
     def processor_seconds(self) -> tuple[float, float]:
         """Return the processor time that all its processes and that MongoDB have taken so far."""
@@ -76,13 +75,11 @@ class Server:
 def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> Iterator[Server]:
     """Run a contender on this database until the end of the block, once it listens.
 
-    It writes no log of requests. Raises RuntimeError with its output when it does not start.
+    It does not log requests. Raises RuntimeError with its output when it does not start.
     """
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
+    with socket.create_server((HOST, 0)) as probe:
         port: int = probe.getsockname()[1]
-    environ = {
-        **os.environ,
+    environ = os.environ | {
         "MONGODB_URI": mongodb.uri,
         "MONGODB_DATABASE": database,
         "HOST": HOST,
@@ -97,26 +94,26 @@ def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> It
             command, cwd=contender.folder, env=environ, stdout=log, stderr=log
         )
         try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _listens(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise RuntimeError(f"{contender.name} does not start: {log.read().decode()}")
-                time.sleep(0.1)
+            _wait_until_it_listens(process, port)
             yield Server(port, process.pid, database, mongodb)
+        except ChildProcessError:
+            log.seek(0)
+            raise RuntimeError(f"{contender.name} does not start: {log.read().decode()}") from None
         finally:
             process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(_STOP_SECONDS)
 
 
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
-        return True
-    return False
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection((HOST, port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
+            return
+    raise ChildProcessError
 
 
 def _family(pid: int) -> Iterator[int]:
@@ -127,11 +124,7 @@ def _family(pid: int) -> Iterator[int]:
             yield from _family(int(child))
 
 
-def _proc(pid: int, name: str) -> str:
-    return Path(f"/proc/{pid}/{name}").read_text()  # see proc(5)
-
-
 def _seconds(pid: int) -> float:
-    """Return the processor time of a process, its own and the kernel's for it."""
-    after_name = _proc(pid, "stat").rpartition(")")[2].split()
+    """Return the processor time of a process, its own and the kernel's for it (see proc(5))."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

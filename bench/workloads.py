@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import cycle, islice
+from itertools import cycle, islice, repeat
 
 from app.config import Settings
 from app.theatre.showings import Calendar, Showing
@@ -17,8 +17,6 @@ CAPACITY = 20  # seats of a showing, as the assignment has it
 SEATS = 996  # seats of a screen, likewise
 HOUSES = 50  # showings that fill at the same time, and full ones that refuse
 CONNECTIONS = 64
-_MOVIES = 20
-_MOVIE_DAYS = 100
 
 _settings = Settings()  # the defaults, which the servers use, too
 _calendar = Calendar(_settings.theatre_timezone, ADVANCE_DAYS)
@@ -81,27 +79,20 @@ def purchase(movie: int, date: str) -> bytes:
 
 
 def of_box_office(server: Server) -> dict[str, Workload]:
-    """Fill 50 houses, put 20 movies on sale, and return the workloads by name."""
+    """Fill 50 houses, put 20 movies on sale, and return the workloads by their names."""
     unsold = showings()
     full = list(islice(unsold, HOUSES))
     send(server.port, filling(iter(full)), CONNECTIONS)
-    tickets = [
-        request("GET", f"/tickets/{ticket['ticket_id']}")
-        for showing in full
-        for ticket in ask(server.port, view(showing))
-    ]
-    movies = [put_movie_on_sale(server.port) for _ in range(_MOVIES)]
-    # Of the showings of 996 seats there are enough for all of them to stay nearly empty.
-    purchases = [
-        purchase(movie, day(ahead)) for ahead in range(1, _MOVIE_DAYS + 1) for movie in movies
-    ]
-    timetable = [request("GET", f"/?date={full[0].date.isoformat()}")]
+    tickets = [ticket["ticket_id"] for each in full for ticket in ask(server.port, view(each))]
+    movies = [put_movie_on_sale(server.port) for _ in range(20)]
+    # There are enough of these showings for all of them to stay nearly empty.
+    purchases = [purchase(movie, day(ahead)) for ahead in range(1, 101) for movie in movies]
     return {
         "booking": Workload(server, filling(unsold), 201),
-        "refusal": Workload(server, cycle([booking(showing) for showing in full]), 409),
-        "one-house": Workload(server, cycle([booking(full[0])]), 409),
-        "slots": Workload(server, cycle(timetable), 200),
-        "view": Workload(server, cycle([view(showing) for showing in full]), 200),
+        "refusal": Workload(server, cycle(map(booking, full)), 409),
+        "one-house": Workload(server, repeat(booking(full[0])), 409),
+        "slots": Workload(server, repeat(request("GET", f"/?date={day(1)}")), 200),
+        "view": Workload(server, cycle(map(view, full)), 200),
         "purchase": Workload(server, cycle(purchases), 201),
-        "ticket": Workload(server, cycle(tickets), 200),
+        "ticket": Workload(server, cycle(request("GET", f"/tickets/{t}") for t in tickets), 200),
     }
