@@ -11,13 +11,12 @@ from pathlib import Path
 from app.mongodb.client import open_client
 from app.mongodb.embedded import EmbeddedMongoDB
 from bench import parts
-from bench.profiles import profile
 from bench.report import Report
 from bench.servers import PROJECT, Contender
 
 _PARTS = {
     part.__name__: part
-    for part in (parts.overselling, parts.rush, profile, parts.memory, parts.growth)
+    for part in (parts.overselling, parts.rush, parts.profile, parts.memory, parts.growth)
 }
 
 
@@ -40,10 +39,11 @@ def main() -> None:
         python = arguments.against_python or folder / ".venv/bin/python"
         before = Contender("box office before", "root.py", folder, python.absolute())
 
+    rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (7, 3, 1)
     report = Report()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as data, EmbeddedMongoDB(Path(data)) as mongodb:
-        run = parts.Run(mongodb, report, wanted, before, arguments.quick)
+        run = parts.Run(mongodb, report, wanted, before, rounds, seconds, divisor)
         if wanted - set(_PARTS):
             parts.throughput(run)
         for name, part in _PARTS.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 _PACKAGES = ("Flask", "pymongo", "gunicorn", "gevent", "granian", "fastapi", "uvicorn")
 
@@ -28,16 +29,11 @@ class Report:
         self._tables[name] = "\n".join(lines)
         print(f"\n{name}\n\n{self._tables[name]}\n", flush=True)
 
-    def at_least(self, what: str, measured: float, limit: float) -> None:
-        """Add a target with a lower limit."""
-        self._target(what, measured, f"≥ {_number(limit)}", measured >= limit)
-
-    def at_most(self, what: str, measured: float, limit: float) -> None:
-        """Add a target with an upper limit."""
-        self._target(what, measured, f"≤ {_number(limit)}", measured <= limit)
-
-    def _target(self, what: str, measured: float, limit: str, met: bool) -> None:
-        self._targets.append([what, limit, _number(measured), "met" if met else "**missed**"])
+    def target(self, what: str, measured: float, sign: Literal["≥", "≤"], limit: float) -> None:
+        """Add a target, and whether it was met."""
+        met = measured >= limit if sign == "≥" else measured <= limit
+        verdict = "met" if met else "**missed**"
+        self._targets.append([what, f"{sign} {limit:.2f}", f"{measured:.2f}", verdict])
 
     def finish(self) -> None:
         """Add the tables of the targets and of the run itself."""
@@ -61,7 +57,3 @@ class Report:
                 raise ValueError(f"{document} has no place for the table {name}")
             text = f"{before}{start}{table}\n{end}{after}"
         document.write_text(text)
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.mongodb.embedded import EmbeddedMongoDB
-from bench.load import HOST
+from pymongo.database import Database
 
+from app.mongodb.client import Document, open_client
+from app.mongodb.embedded import EmbeddedMongoDB
+
+HOST = "127.0.0.1"
 PROJECT = Path(__file__).parent.parent
 ADVANCE_DAYS = 3650  # the most that the box office allows, so that there are enough houses to fill
-
-_START_SECONDS = 60
-_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,33 @@ class Contender:
 
 
 _GRANIAN = (
-    f"-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
+    "-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
     f" --log-level warning --host {HOST} --port {{port}} bench.contenders"
+)
+_GUNICORN = (
+    "-m gunicorn --worker-class gevent --workers 2 --no-control-socket --log-level warning"
+    f" --bind {HOST}:{{port}} bench.contenders"
+)
+_UVICORN = (
+    "-m uvicorn --workers 2 --no-access-log --log-level warning"
+    f" --host {HOST} --port {{port}} bench.contenders"
 )
 BOX_OFFICE = Contender("box office", "root.py")
 YARDSTICK = Contender("bare insert, Granian", f"{_GRANIAN}:bare_insert")
-BARE_ON_GUNICORN = Contender(
-    "bare insert, gunicorn",
-    "-m gunicorn --worker-class gevent --workers 2 --no-control-socket --log-level warning"
-    f" --bind {HOST}:{{port}} bench.contenders:bare_insert",
-)
-FASTAPI = Contender(
-    "count, then insert (FastAPI)",
-    f"-m uvicorn --workers 2 --no-access-log --log-level warning --host {HOST} --port {{port}}"
-    " bench.contenders:count_then_insert",
-)
+FASTAPI = Contender("count, then insert (FastAPI)", f"{_UVICORN}:count_then_insert")
 CHECK = Contender("check, then insert (Flask)", f"{_GRANIAN}:check_then_insert")
+_BARE_ON_GUNICORN = Contender("bare insert, gunicorn", f"{_GUNICORN}:bare_insert")
+RIVALS = (YARDSTICK, _BARE_ON_GUNICORN, FASTAPI, CHECK)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running contender: its port, its main process, its database and the MongoDB under it."""
+    """A running contender: its port, its main process, that of its MongoDB, and its database."""
 
     port: int
     pid: int
-    database: str
-    mongodb: EmbeddedMongoDB
+    mongodb_pid: int
+    database: Database[Document]
 
     def memory(self) -> int:
         """Return the resident memory of all its processes, in bytes."""
@@ -68,7 +69,7 @@ class Server:
 
     def processor_seconds(self) -> tuple[float, float]:
         """Return the processor time that all its processes and that MongoDB have taken so far."""
-        return sum(map(_seconds, _family(self.pid))), _seconds(self.mongodb.pid)
+        return sum(map(_seconds, _family(self.pid))), _seconds(self.mongodb_pid)
 
 
 @contextmanager
@@ -94,26 +95,22 @@ def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> It
             command, cwd=contender.folder, env=environ, stdout=log, stderr=log
         )
         try:
-            _wait_until_it_listens(process, port)
-            yield Server(port, process.pid, database, mongodb)
-        except ChildProcessError:
-            log.seek(0)
-            raise RuntimeError(f"{contender.name} does not start: {log.read().decode()}") from None
+            deadline = time.monotonic() + 60
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"{contender.name} does not start: {log.read().decode()}")
+                time.sleep(0.1)
+            with open_client(mongodb.uri) as client:
+                yield Server(port, process.pid, mongodb.pid, client[database])
         finally:
             process.terminate()
-            process.wait(_STOP_SECONDS)
+            process.wait(30)
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection((HOST, port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-        else:
-            return
-    raise ChildProcessError
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def _family(pid: int) -> Iterator[int]:
