@@ -14,25 +14,22 @@ from bench import parts
 from bench.report import Report
 from bench.servers import PROJECT, Contender
 
-_PARTS = {
-    part.__name__: part
-    for part in (parts.overselling, parts.rush, parts.profile, parts.memory, parts.growth)
-}
+_PARTS = ("overselling", "rush", "profile", "memory", "growth")
 
 
 def main() -> None:
     """Measure the box office beside what its users might pick instead."""
-    names = {*parts.WORKLOADS, *_PARTS}
+    names = [*parts.WORKLOADS, *_PARTS]
     parser = argparse.ArgumentParser(prog="bench", description=main.__doc__)
     option = parser.add_argument
     option("--quick", action="store_true", help="a minute or two, to see that everything runs")
-    option("--only", metavar="NAMES", help=f"some of {','.join([*parts.WORKLOADS, *_PARTS])}")
+    option("--only", metavar="NAMES", help=f"some of {','.join(names)}")
     option("--against", type=Path, metavar="DIR", help="compare with an older checkout, too")
     option("--against-python", type=Path, metavar="PYTHON", help="default: DIR/.venv/bin/python")
     arguments = parser.parse_args()
-    wanted = set(arguments.only.split(",")) if arguments.only else names
-    if wanted - names:
-        parser.error(f"--only does not know {', '.join(sorted(wanted - names))}")
+    wanted = set(arguments.only.split(",") if arguments.only else names)
+    if unknown := wanted.difference(names):
+        parser.error(f"--only does not know {', '.join(sorted(unknown))}")
     before = None
     if arguments.against:
         folder = arguments.against.absolute()
@@ -46,9 +43,9 @@ def main() -> None:
         run = parts.Run(mongodb, report, wanted, before, rounds, seconds, divisor)
         if wanted - set(_PARTS):
             parts.throughput(run)
-        for name, part in _PARTS.items():
+        for name in _PARTS:
             if name in wanted:
-                part(run)
+                getattr(parts, name)(run)
         with open_client(mongodb.uri) as client:
             report.facts["MongoDB"] = client.server_info()["version"]
     report.facts["run time"] = f"{(time.monotonic() - started) / 60:.0f} minutes"
