@@ -34,6 +34,8 @@ def main() -> None:
     if arguments.against:
         folder = arguments.against.absolute()
         python = arguments.against_python or folder / ".venv/bin/python"
+        if not python.exists():
+            parser.error(f"there is no {python}: set --against-python")
         before = Contender("box office before", "root.py", folder, python.absolute())
 
     rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (7, 3, 1)
