@@ -30,7 +30,7 @@ postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (UR
 screenshots: .venv/.dev docs/node_modules/.done ## the pictures in docs/screenshots, from a real run in a browser
 	$(BIN)/pytest -s tests/contract/test_browser.py --pictures docs/screenshots
 
-bench: .venv/.dev .venv/.bench ## how fast it is, beside what else there is (20 minutes, needs wrk and hey; writes docs/benchmarks.md)
+bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; fills in docs/benchmarks.md)
 	$(BIN)/python -m bench
 
 lint: .venv/.dev .venv/.bench ## check style and types

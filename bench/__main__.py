@@ -1,4 +1,4 @@
-"""The command line: `python -m bench` measures everything and writes docs/benchmarks.md."""
+"""The command line: `python -m bench` measures everything and fills in docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -6,108 +6,58 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from app.mongodb.client import open_client
 from app.mongodb.embedded import EmbeddedMongoDB
-from bench import growth, load, profiles, report, rushes, throughput
+from bench import parts
+from bench.report import Report
+from bench.servers import PROJECT, Contender
 
-_DOCS = Path(__file__).parent.parent / "docs"
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured; times in seconds."""
-
-    rounds: int
-    seconds: int
-    bursts: int
-    sizes: tuple[int, ...]
-    memory_requests: int
-    memory_warm_up: int
-    rush: int
-    rushes: int
-    profiled: int
-
-
-FULL = Extent(
-    rounds=7,
-    seconds=5,
-    bursts=5,
-    sizes=(0, 100_000, 1_000_000),
-    memory_requests=200_000,
-    memory_warm_up=40_000,
-    rush=10_000,
-    rushes=3,
-    profiled=10_000,
-)
-QUICK = Extent(
-    rounds=2,
-    seconds=1,
-    bursts=1,
-    sizes=(0, 10_000, 50_000),
-    memory_requests=5000,
-    memory_warm_up=1000,
-    rush=2000,
-    rushes=1,
-    profiled=1000,
-)
+_PARTS = ("overselling", "rush", "profile", "memory", "growth")
 
 
 def main() -> None:
-    """Measure and write the report; with `--quick` as a smoke test, whose figures say nothing."""
+    """Measure the box office beside what its users might pick instead."""
+    names = [*parts.WORKLOADS, *_PARTS]
     parser = argparse.ArgumentParser(prog="bench", description=main.__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute or two, to see that it runs")
-    parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder for the report")
+    option = parser.add_argument
+    option("--quick", action="store_true", help="a minute or two, to see that everything runs")
+    option("--only", metavar="NAMES", help=f"some of {','.join(names)}")
+    option("--against", type=Path, metavar="DIR", help="compare with an older checkout, too")
+    option("--against-python", type=Path, metavar="PYTHON", help="default: DIR/.venv/bin/python")
     arguments = parser.parse_args()
-    load.require_tools()
-    extent = QUICK if arguments.quick else FULL
+    wanted = set(arguments.only.split(",") if arguments.only else names)
+    if unknown := wanted.difference(names):
+        parser.error(f"--only does not know {', '.join(sorted(unknown))}")
+    before = None
+    if arguments.against:
+        folder = arguments.against.absolute()
+        python = arguments.against_python or folder / ".venv/bin/python"
+        if not python.exists():
+            parser.error(f"there is no {python}: set --against-python")
+        before = Contender("box office before", "root.py", folder, python.absolute())
+
+    rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (7, 3, 1)
+    report = Report()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongoDB(Path(folder)) as mongodb:
-
-        def begin(part: str) -> None:
-            print(f"{time.monotonic() - started:4.0f} s: {part}", file=sys.stderr)
-
-        begin("throughput")
-        measured_throughput = throughput.measure(
-            mongodb, rounds=extent.rounds, seconds=extent.seconds, bursts=extent.bursts
-        )
-        begin("growth")
-        sizes = growth.measure_rates(
-            mongodb, extent.sizes, rounds=extent.rounds, seconds=extent.seconds
-        )
-        begin("memory")
-        memory = growth.measure_memory(
-            mongodb,
-            requests=extent.memory_requests,
-            warm_up=extent.memory_warm_up,
-            seconds=extent.seconds,
-        )
-        begin("the rush")
-        rush = rushes.measure(mongodb, requests=extent.rush, runs=extent.rushes)
-        begin("profiles")
-        profile = {
-            kind: profiles.measure(mongodb, kind, requests=extent.profiled)
-            for kind in profiles.KINDS
-        }
-        report.write(
-            arguments.docs,
-            report.Results(
-                throughput=measured_throughput,
-                sizes=sizes,
-                memory=memory,
-                rushes=rush,
-                profiles=profile,
-                rounds=extent.rounds,
-                seconds=extent.seconds,
-                versions=report.versions(mongodb),
-            ),
-        )
-        begin(f"wrote {arguments.docs / 'benchmarks.md'}")
+    with tempfile.TemporaryDirectory() as data, EmbeddedMongoDB(Path(data)) as mongodb:
+        run = parts.Run(mongodb, report, wanted, before, rounds, seconds, divisor)
+        if wanted - set(_PARTS):
+            parts.throughput(run)
+        for name in _PARTS:
+            if name in wanted:
+                getattr(parts, name)(run)
+        with open_client(mongodb.uri) as client:
+            report.facts["MongoDB"] = client.server_info()["version"]
+    report.facts["run time"] = f"{(time.monotonic() - started) / 60:.0f} minutes"
+    report.finish()
+    if not arguments.quick and not arguments.only:
+        report.write(PROJECT / "docs/benchmarks.md")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except load.LoadError as error:
+    except RuntimeError as error:
         sys.exit(f"bench: {error}")

@@ -1,141 +1,185 @@
-"""The load: requests to send, and the tools from Debian that send them, wrk and hey."""
+"""The load: a closed loop of kept-alive connections, and the turns in which contenders get it.
+
+Every contender has a turn in each round, so a slow minute is slow for all of them. Neither common
+tool fits: `hey` sends one body only, and `wrk` adds computed samples to its latencies and does not
+count connections that the server closes.
+"""
 
 from __future__ import annotations
 
-import csv
-import http.client
 import json
-import resource
-import shutil
-import subprocess
+import re
+import statistics
 import sys
-import tempfile
+import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from math import inf, nan
+from typing import Any, NamedTuple
 
-from bench.servers import HOST
+import gevent
+from gevent import socket
 
-TOOLS = ("wrk", "hey")
-CONNECTIONS = 64  # which wrk keeps busy, each with its next request once the last is answered
+from bench.servers import HOST, Server
 
-_SCRIPT = Path(__file__).parent / "wrk.lua"
+CONNECTIONS = 64
+BROKEN = 0  # stands for the status of a response that did not come: closed, reset, or 60 s late
 
-
-class LoadError(Exception):
-    """The load did not go as it has to; its text says what happened instead."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request to send; a body goes as JSON."""
-
-    method: str
-    path: str
-    body: dict[str, Any] | None = None
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What came back within `seconds`; latencies in milliseconds."""
+class Responses(NamedTuple):
+    """The responses of a run that took `seconds`; `p50` and `p99` are latencies in milliseconds."""
 
     seconds: float
     statuses: Counter[int]
     p50: float
     p99: float
-    generator_share: float
-    """Processor time of the load generator, as a share of one core."""
-
-    @property
-    def total(self) -> int:
-        """The number of answers."""
-        return self.statuses.total()
-
-    @property
-    def per_second(self) -> float:
-        """Answers a second."""
-        return self.total / self.seconds
 
 
-def require_tools() -> None:
-    """Leave with one message unless wrk and hey are there."""
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    if missing:
-        sys.exit(f"bench: install {' and '.join(missing)} first: apt-get install wrk hey")
+def request(method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    """Return an HTTP request; a body is sent as JSON."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n"
+    if body is None:
+        return f"{head}\r\n".encode()
+    content = json.dumps(body)
+    head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}\r\n{content}".encode()
 
 
-def steady(port: int, requests: Sequence[Request], seconds: int) -> Answers:
-    """Send the requests in turn, over and over, from all connections for so many seconds (wrk)."""
-    before = _children_seconds()
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
-        for request in requests:
-            body = "" if request.body is None else json.dumps(request.body)
-            file.write(f"{request.method}\t{request.path}\t{body}\n")
-        file.flush()
-        printed = _run(
-            "wrk",
-            *("--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"),
-            *("--timeout", "30s", "--script", str(_SCRIPT)),
-            *(f"http://{HOST}:{port}", "--", file.name),
+def send(port: int, requests: Iterator[bytes], connections: int, seconds: float = inf) -> Responses:
+    """Send requests until none is left or the time is up, and wait for the last responses.
+
+    Each connection sends its next request when it has the response to the one before.
+    """
+    statuses: Counter[int] = Counter()
+    latencies: list[float] = []
+    started = time.perf_counter()
+    timely = takewhile(lambda _: time.perf_counter() < started + seconds, requests)
+
+    def send_in_turn() -> None:
+        connection = _connect(port)
+        for each in timely:
+            sent = time.perf_counter()
+            status, _ = _exchange(connection, each)
+            statuses[status] += 1
+            latencies.append((time.perf_counter() - sent) * 1000)
+            if status == BROKEN:
+                connection.close()
+                connection = _connect(port)
+        connection.close()
+
+    gevent.joinall([gevent.spawn(send_in_turn) for _ in range(connections)], raise_error=True)
+    elapsed = time.perf_counter() - started
+    latencies.sort()
+    p50, p99 = (latencies[len(latencies) * percent // 100] for percent in (50, 99))
+    return Responses(elapsed, statuses, p50, p99)
+
+
+def ask(port: int, question: bytes) -> Any:
+    """Send one request and return the JSON of its response; raises RuntimeError on a refusal."""
+    with _connect(port) as connection:
+        status, body = _exchange(connection, question)
+    if not 200 <= status < 300:
+        raise RuntimeError(f"{question!r} gets {status} {body!r}")
+    return json.loads(body)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Requests without end to one server, and the status that each of them gets."""
+
+    server: Server
+    requests: Iterator[bytes]
+    expected: int
+
+
+class Turn(NamedTuple):
+    """What one turn measured; or the medians of several turns; or the ratios of two.
+
+    `rate` is in expected responses a second, latencies are in milliseconds, processor times in
+    microseconds a response. `generator` is the load generator's share of one core.
+    """
+
+    rate: float
+    p50: float
+    p99: float
+    workers: float
+    mongodb: float
+    generator: float
+
+
+def medians(turns: Iterable[Turn]) -> Turn:
+    """Return the median of each value."""
+    return Turn(*map(statistics.median, zip(*turns, strict=True)))
+
+
+@dataclass
+class Row:
+    """A workload at a number of connections, its turns, and the statuses that it should not get."""
+
+    workload: Workload
+    connections: int = CONNECTIONS
+    turns: list[Turn] = field(default_factory=list)
+    unexpected: Counter[int] = field(default_factory=Counter)
+
+    def take_turn(self, seconds: float) -> Turn:
+        """Send the workload for this many seconds."""
+        server, expected = self.workload.server, self.workload.expected
+        generator, (workers, mongodb) = time.process_time(), server.processor_seconds()
+        responses = send(server.port, self.workload.requests, self.connections, seconds)
+        workers_after, mongodb_after = server.processor_seconds()
+        total = responses.statuses.total()
+        self.unexpected += responses.statuses - Counter({expected: total})
+        return Turn(
+            rate=responses.statuses[expected] / responses.seconds,
+            p50=responses.p50,
+            p99=responses.p99,
+            workers=(workers_after - workers) / total * 1e6,
+            mongodb=(mongodb_after - mongodb) / total * 1e6,
+            generator=(time.process_time() - generator) / responses.seconds,
         )
-    result = json.loads(printed.splitlines()[-1])
-    if result["broken"]:
-        raise LoadError(f"{result['broken']} connections broke")
-    duration = result["microseconds"] / 1e6
-    return Answers(
-        seconds=duration,
-        statuses=Counter({int(status): n for status, n in result["statuses"].items()}),
-        p50=result["p50"] / 1000,
-        p99=result["p99"] / 1000,
-        generator_share=(_children_seconds() - before) / duration,
-    )
+
+    def ratios(self, base: Row) -> list[Turn]:
+        """Return each turn ÷ the base's turn in the same round."""
+        return [
+            Turn(*(value / of if of else nan for value, of in zip(own, other, strict=True)))
+            for own, other in zip(self.turns, base.turns, strict=True)
+        ]
+
+    def relative_rate(self, base: Row) -> list[str]:
+        """Return two cells of a table: the median of the ratios of the rates, and their spread."""
+        rates = [turn.rate for turn in self.ratios(base)]
+        return [f"**{statistics.median(rates):.2f}**", f"{min(rates):.2f} to {max(rates):.2f}"]
 
 
-def rush(port: int, request: Request, number: int, connections: int) -> Answers:
-    """Send one request `number` times from that many connections at once, to the end (hey)."""
-    before = _children_seconds()
-    printed = _run(
-        "hey",
-        *("-n", str(number), "-c", str(connections), "-t", "60", "-o", "csv"),
-        *("-m", request.method, "-T", "application/json", "-d", json.dumps(request.body)),
-        f"http://{HOST}:{port}{request.path}",
-    )
-    rows = list(csv.DictReader(printed.splitlines()))
-    if len(rows) != number:
-        raise LoadError(f"{number - len(rows)} of {number} requests were not answered")
-    taken = sorted(float(row["response-time"]) for row in rows)
-    seconds = max(float(row["offset"]) + float(row["response-time"]) for row in rows)
-    return Answers(
-        seconds=seconds,
-        statuses=Counter(int(row["status-code"]) for row in rows),
-        p50=taken[len(taken) // 2] * 1000,
-        p99=taken[len(taken) * 99 // 100] * 1000,
-        generator_share=(_children_seconds() - before) / seconds,
-    )
+def take_turns(rows: Sequence[Row], rounds: int, seconds: float) -> None:
+    """Measure all rows in each round, after a turn of each to warm up that does not count."""
+    for row in rows:
+        row.take_turn(1)
+    for number in range(rounds):
+        first = number % len(rows)  # rotated, so that no row always follows the same one
+        for row in [*rows[first:], *rows[:first]]:
+            row.turns.append(row.take_turn(seconds))
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
 
 
-def ask(port: int, request: Request) -> Any:
-    """Send one request and return what its answer says; raises LoadError when it is refused."""
-    with closing(http.client.HTTPConnection(HOST, port, timeout=30)) as connection:
-        connection.request(request.method, request.path, json.dumps(request.body or {}))
-        response = connection.getresponse()
-        said = response.read()
-    if response.status >= 400:
-        raise LoadError(f"{request} is answered {response.status} {said.decode()}")
-    return json.loads(said)
+def _connect(port: int) -> socket.socket:
+    return socket.create_connection((HOST, port), timeout=60)
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 (our own words)
-    if done.returncode:
-        raise LoadError(f"{command[0]} fails: {done.stderr or done.stdout}")
-    return done.stdout
-
-
-def _children_seconds() -> float:
-    """Return the processor time of all child processes that have ended, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _exchange(connection: socket.socket, data: bytes) -> tuple[int, bytes]:
+    """Send a request; return the status and the body of its response."""
+    received = b""
+    try:
+        connection.sendall(data)
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+            head, end, body = received.partition(b"\r\n\r\n")
+            if end and len(body) >= int(_LENGTH.findall(head)[0]):
+                return int(head[9:12]), body
+    except OSError:
+        pass
+    return BROKEN, b""

@@ -1,4 +1,4 @@
-"""The servers under test, each in processes of its own, on one and the same MongoDB."""
+"""The contenders as servers, each in processes of its own, on one and the same MongoDB."""
 
 from __future__ import annotations
 
@@ -9,113 +9,119 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pymongo.database import Database
+
+from app.mongodb.client import Document, open_client
 from app.mongodb.embedded import EmbeddedMongoDB
 
 HOST = "127.0.0.1"
-WORKERS = 2
-THREADS = 4  # in each worker, but for FastAPI's, which have an event loop instead
-ADVANCE_DAYS = 3650  # the most that the service allows, for there to be enough houses to fill
+PROJECT = Path(__file__).parent.parent
+ADVANCE_DAYS = 3650  # the most that the box office allows, so that there are enough houses to fill
 
-SERVICE = ("root.py",)
-BARE_INSERT = ("-m", "bench.granian_server", "bench.contenders.bare_insert")
-CHECK_THEN_INSERT = ("-m", "bench.granian_server", "bench.contenders.check_then_insert")
-FASTAPI = ("-m", "uvicorn", "bench.contenders.fastapi_count_then_insert:app", "--no-access-log")
 
-_PROJECT = Path(__file__).parent.parent
-_START_SECONDS = 60
-_STOP_SECONDS = 30
+@dataclass(frozen=True)
+class Contender:
+    """A program to measure: `python command` in a folder, where `{port}` stands for its port."""
+
+    name: str
+    command: str
+    folder: Path = PROJECT
+    python: Path = Path(sys.executable)
+
+
+_GRANIAN = (
+    "-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
+    f" --log-level warning --host {HOST} --port {{port}} bench.contenders"
+)
+_GUNICORN = (
+    "-m gunicorn --worker-class gevent --workers 2 --no-control-socket --log-level warning"
+    f" --bind {HOST}:{{port}} bench.contenders"
+)
+_UVICORN = (
+    "-m uvicorn --workers 2 --no-access-log --log-level warning"
+    f" --host {HOST} --port {{port}} bench.contenders"
+)
+BOX_OFFICE = Contender("box office", "root.py")
+YARDSTICK = Contender("bare insert, Granian", f"{_GRANIAN}:bare_insert")
+FASTAPI = Contender("count, then insert (FastAPI)", f"{_UVICORN}:count_then_insert")
+CHECK = Contender("check, then insert (Flask)", f"{_GRANIAN}:check_then_insert")
+_BARE_ON_GUNICORN = Contender("bare insert, gunicorn", f"{_GUNICORN}:bare_insert")
+RIVALS = (YARDSTICK, _BARE_ON_GUNICORN, FASTAPI, CHECK)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: where it listens, its main process, and its database."""
+    """A running contender: its port, its main process, that of its MongoDB, and its database."""
 
     port: int
     pid: int
-    mongodb: EmbeddedMongoDB
-    database: str
+    mongodb_pid: int
+    database: Database[Document]
 
     def memory(self) -> int:
-        """Return the resident memory of its workers together, in bytes."""
-        pages = (int(_of_process(worker, "statm").split()[1]) for worker in self._workers())
-        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+        """Return the resident memory of all its processes, in bytes."""
+        files = (Path(f"/proc/{pid}/statm") for pid in _family(self.pid))
+        return sum(int(file.read_text().split()[1]) for file in files) * os.sysconf("SC_PAGE_SIZE")
 
     def processor_seconds(self) -> tuple[float, float]:
-        """Return the processor time that its workers and that MongoDB have taken so far."""
-        return sum(map(_seconds, self._workers())), _seconds(self.mongodb.pid)
-
-    def _workers(self) -> list[int]:
-        children = map(int, _of_process(self.pid, f"task/{self.pid}/children").split())
-        return [child for child in children if "spawn_main" in _of_process(child, "cmdline")]
+        """Return the processor time that all its processes and that MongoDB have taken so far."""
+        return sum(map(_seconds, _family(self.pid))), _seconds(self.mongodb_pid)
 
 
 @contextmanager
-def running(
-    command: tuple[str, ...], mongodb: EmbeddedMongoDB, database: str, *, log_level: str = "warning"
-) -> Iterator[Server]:
-    """Run `python command…` until the end of the block, once it listens.
+def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> Iterator[Server]:
+    """Run a contender on this database until the end of the block, once it listens.
 
-    Its log goes to a temporary file, so that writing it costs what it costs elsewhere.
+    It does not log requests. Raises RuntimeError with its output when it does not start.
     """
-    port = _free_port()
-    environ = {
-        **os.environ,
+    with socket.create_server((HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+    environ = os.environ | {
         "MONGODB_URI": mongodb.uri,
         "MONGODB_DATABASE": database,
         "HOST": HOST,
         "PORT": str(port),
-        "WORKERS": str(WORKERS),
-        "THREADS": str(THREADS),
+        "WORKERS": "2",
         "ADVANCE_DAYS": str(ADVANCE_DAYS),
-        "LOG_LEVEL": log_level,
-        "UVICORN_HOST": HOST,
-        "UVICORN_PORT": str(port),
-        "UVICORN_WORKERS": str(WORKERS),
-        "UVICORN_LOG_LEVEL": log_level,
+        "LOG_LEVEL": "warning",
     }
+    command = [str(contender.python), *contender.command.format(port=port).split()]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603 (our own words)
-            [sys.executable, *command], cwd=_PROJECT, env=environ, stdout=log, stderr=log
+            command, cwd=contender.folder, env=environ, stdout=log, stderr=log
         )
         try:
-            deadline = time.monotonic() + _START_SECONDS
+            deadline = time.monotonic() + 60
             while not _listens(port):
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
-                    raise RuntimeError(f"{command} does not start: {log.read().decode()}")
+                    raise RuntimeError(f"{contender.name} does not start: {log.read().decode()}")
                 time.sleep(0.1)
-            yield Server(port, process.pid, mongodb, database)
+            with open_client(mongodb.uri) as client:
+                yield Server(port, process.pid, mongodb.pid, client[database])
         finally:
             process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+            process.wait(30)
 
 
 def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
-        return True
-    return False
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
-def _of_process(pid: int, name: str) -> str:
-    return Path(f"/proc/{pid}/{name}").read_text()  # as proc(5) describes it
+def _family(pid: int) -> Iterator[int]:
+    """Yield the process and all its descendants."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
 
 
 def _seconds(pid: int) -> float:
-    """Return the processor time of a process, its own and the kernel's for it."""
-    after_its_name = _of_process(pid, "stat").rpartition(")")[2].split()
-    return (int(after_its_name[11]) + int(after_its_name[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the processor time of a process, its own and the kernel's for it (see proc(5))."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

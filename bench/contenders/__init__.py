@@ -1,1 +1,0 @@
-"""What the service is compared with, each as short as it can be."""

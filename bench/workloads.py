@@ -1,0 +1,73 @@
+"""The workloads: streams of requests, and the houses and movies that they are about."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice, repeat
+
+from app.config import Settings
+from app.theatre.showings import Calendar, Showing
+from bench.load import CONNECTIONS, Workload, ask, request, send
+from bench.servers import ADVANCE_DAYS, Server
+
+CAPACITY = 20  # seats of a showing, as the assignment has it
+HOUSES = 50  # showings that fill at the same time, and full ones that refuse
+
+_settings = Settings()  # the defaults, which the servers use, too
+_calendar = Calendar(_settings.theatre_timezone, ADVANCE_DAYS)
+_today = _calendar.local(datetime.now(UTC)).date()
+_random = random.Random(6)  # noqa: S311 (the same order in every run)
+
+
+def showings(first: int = 1, end: int = ADVANCE_DAYS) -> Iterator[Showing]:
+    """Yield the showings of one day after another; the days are counted from today."""
+    for ahead in range(first, end):
+        for timing in _settings.show_times:
+            yield _calendar.showing(timing, _today + timedelta(days=ahead))
+
+
+def booking(showing: Showing) -> bytes:
+    """Return the request for one seat."""
+    who = {"name": "Asha Rao", "phone": "9876543210"}
+    return request("POST", "/booktickets", who | showing.identity())
+
+
+def view(showing: Showing) -> bytes:
+    """Return the request for all tickets of a showing."""
+    return request("POST", "/viewontime", {**showing.identity()})
+
+
+def filling(unsold: Iterator[Showing]) -> Iterator[bytes]:
+    """Yield bookings that fill 50 houses at a time from the first seat to the last."""
+    while houses := list(islice(unsold, HOUSES)):
+        requests = [booking(showing) for showing in houses] * CAPACITY
+        _random.shuffle(requests)
+        yield from requests
+
+
+def of_box_office(server: Server) -> dict[str, Workload]:
+    """Fill 50 houses, put 13 movies on sale, and return the workloads by their names."""
+    unsold = showings()
+    full = list(islice(unsold, HOUSES))
+    send(server.port, filling(iter(full)), CONNECTIONS)
+    tickets = [ticket["ticket_id"] for each in full for ticket in ask(server.port, view(each))]
+    ask(server.port, request("POST", "/api/screens", {"seats": 996}))
+    for movie in range(1, 14):
+        ask(server.port, request("POST", "/api/movies", {"screen": 1, "showtime": "18:00"}))
+        ask(server.port, request("PUT", "/api/tickets", {"movie": movie}))
+    # There are enough of these showings for all of them to stay nearly empty.
+    purchases = [
+        request("POST", "/api/tickets", {"movie": number % 13 + 1, "date": f"{showing.date}"})
+        for number, showing in enumerate(islice(showings(), 2000))
+    ]
+    return {
+        "booking": Workload(server, filling(unsold), 201),
+        "refusal": Workload(server, cycle(map(booking, full)), 409),
+        "one-house": Workload(server, repeat(booking(full[0])), 409),
+        "slots": Workload(server, repeat(request("GET", f"/?date={full[0].date}")), 200),
+        "view": Workload(server, cycle(map(view, full)), 200),
+        "purchase": Workload(server, cycle(purchases), 201),
+        "ticket": Workload(server, cycle(request("GET", f"/tickets/{t}") for t in tickets), 200),
+    }
