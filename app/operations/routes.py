@@ -22,9 +22,7 @@ _READY_SECONDS = 2
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint(
-    "Operations", __name__, description="For those who run the service.", rate_limited=False
-)
+blueprint = Blueprint("Operations", __name__, description="For those who run the service.")
 
 
 class HealthSchema(Schema):
