@@ -92,13 +92,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
                 except InvalidRequest as refusal:
                     raise InvalidRequest(reader.as_sent(refusal.errors)) from None
 
-            described: dict[str, Any] = {
-                "parameters": [
-                    {"in": place, "schema": schema}
-                    for place, schema in (("header", headers), ("query", query))
-                    if schema
-                ]
-            }
+            described: dict[str, Any] = {}
+            if parameters := [
+                {"in": place, "schema": schema}
+                for place, schema in (("header", headers), ("query", query))
+                if schema
+            ]:
+                described["parameters"] = parameters
             if body:
                 content = {"application/json": {"schema": body}}
                 described["requestBody"] = {"required": True, "content": content}

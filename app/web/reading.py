@@ -25,7 +25,12 @@ MOST_BYTES_READ = MAX_BODY_BYTES + 1
 # A server may put the header lines as they came here: pairs of a name in capitals and a value.
 # Otherwise repeated ones are known only as WSGI has them, joined by commas.
 RAW_HEADERS = "boxoffice.headers"
-_SINGLE_HEADERS = ("Host", "Idempotency-Key", "Ticket-Phone", "Authorization")
+_SINGLE_HEADERS = {
+    "Host": "HTTP_HOST",
+    "Idempotency-Key": "HTTP_IDEMPOTENCY_KEY",
+    "Ticket-Phone": "HTTP_TICKET_PHONE",
+    "Authorization": "HTTP_AUTHORIZATION",
+}
 _REPEATED = "Sent more than once."
 
 # What was sent, and the names that were sent more than once.
@@ -73,13 +78,15 @@ def _repeated_headers(environ: Mapping[str, Any]) -> list[str]:
     if RAW_HEADERS in environ:
         names = [name for name, _ in environ[RAW_HEADERS]]
         return [name for name in _SINGLE_HEADERS if names.count(name.upper()) > 1]
-    return [name for name in _SINGLE_HEADERS if _looks_joined(name, environ)]
+    return [
+        name
+        for name, key in _SINGLE_HEADERS.items()
+        if "," in environ.get(key, "") and _looks_joined(name, environ[key])
+    ]
 
 
-def _looks_joined(name: str, environ: Mapping[str, Any]) -> bool:
-    value: str = environ.get(f"HTTP_{name.upper().replace('-', '_')}", "")
-    if "," not in value:
-        return False
+def _looks_joined(name: str, value: str) -> bool:
+    """Tell whether a value with commas is one value again and again, or cannot be one at all."""
     return name == "Host" or len({part.strip() for part in value.split(",")}) == 1
 
 
@@ -118,13 +125,17 @@ class RequestReader:
         errors: dict[str, list[str]] = {}
         for schema, read in self._sources:
             sent, repeated = read(request, schema)
+            if not sent and not schema.fields:
+                continue
             faults: dict[str, list[str]] = {}
             try:
-                values |= schema.load(sent) if sent or schema.fields else {}
+                values |= schema.load(sent)
             except ValidationError as error:
                 values |= cast(dict[str, Any], error.valid_data)
                 faults = error.messages_dict
-            for name, messages in {**faults, **{each: [_REPEATED] for each in repeated}}.items():
+            for name in repeated:
+                faults[name] = [_REPEATED]
+            for name, messages in faults.items():
                 # The name of an unknown field may be text that no encoding can carry.
                 printable = name.encode(errors="backslashreplace").decode()
                 errors[printable] = [*errors.get(printable, ()), *messages]
@@ -139,8 +150,9 @@ class RequestReader:
 
 
 def _read_headers(request: Request, schema: Schema) -> _Sent:
+    headers = request.headers
     names = (field.data_key or name for name, field in schema.fields.items())
-    return {name: _text(request.headers[name]) for name in names if name in request.headers}, ()
+    return {name: _text(headers[name]) for name in names if name in headers}, ()
 
 
 def _text(header: str) -> str:
@@ -166,28 +178,32 @@ def _read_body(request: Request, _: Schema) -> _Sent:
         raise MalformedJSON from None
     if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
-    if request.content_length is not None and len(body) < request.content_length:
+    if len(body) < (request.content_length or 0):
         raise MalformedJSON  # cut off on its way
-    repeated: list[str] = []
-
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            times = Counter(name for name, _ in pairs)
-            repeated.extend(name for name in found if times[name] > 1)
-        return found
-
     try:
         text = body.decode("utf-8-sig").strip(" \t\r\n")
-        document = (
-            json.loads(text, object_pairs_hook=members, parse_constant=_refuse) if text else {}
-        )
+        document = _decoder.decode(text) if text else {}
     except (ValueError, RecursionError):
         raise MalformedJSON from None
     if not isinstance(document, dict):
         raise MalformedJSON
-    return document, repeated
+    return document, [name for name, value in document.items() if value is _REPEATED]
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict, in which a member that was named twice is _REPEATED.
+
+    No field takes an object, so one inside another need not be looked at again.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        members |= {name: _REPEATED for name in members if times[name] > 1}
+    return members
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")  # NaN and Infinity, which Python would read
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse)
