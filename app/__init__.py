@@ -72,7 +72,7 @@ def create_app(
     operations.configure(app, database)  # first, for even a refusal has an id
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
     api = openapi.configure(app, unlimited=operations.PATHS)
-    blueprint.configure(app, settings.staff_key)  # last, for flask-smorest handles errors, too
+    blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
     for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(each)
     return app

@@ -9,7 +9,7 @@ from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.booking.phones import parse_phone
-from app.web.fields import AnswerSchema, Day, Text, Timing
+from app.web.fields import Day, ResponseSchema, Text, Timing
 
 EXAMPLE_TICKET_ID = "q3vLrWm0T1yQ8bXo5eZkNA"
 
@@ -129,7 +129,7 @@ class TimingSchema(Schema):
     day = Day(data_key="date", metadata={"description": "Only the tickets of this day."})
 
 
-class TicketSchema(AnswerSchema):
+class TicketSchema(ResponseSchema):
     """A ticket."""
 
     ticket_id = fields.String(required=True, metadata={"example": EXAMPLE_TICKET_ID})
@@ -151,7 +151,7 @@ class DeletedSchema(Schema):
     deleted = fields.Boolean(required=True, metadata={"example": True})
 
 
-class SlotSchema(AnswerSchema):
+class SlotSchema(ResponseSchema):
     """A showing of the timetable, and its seats."""
 
     timing = fields.String(required=True, metadata={"example": "18:00"})

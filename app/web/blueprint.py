@@ -42,15 +42,15 @@ REPLAYED_HEADER = {
 
 
 def sale(replayed: bool) -> dict[str, str]:
-    """Return the headers of an answer that sells something, and have a new sale counted.
+    """Return the headers of a response that sells something, and have a new sale counted.
 
-    It is `replayed` when an earlier request with the same idempotency key had made the sale.
+    `replayed` tells that an earlier request with the same idempotency key made the sale.
     """
     g.sold = not replayed
     return {"Idempotency-Replayed": "true"} if replayed else {}
 
 
-class JSONAnswers(DefaultJSONProvider):
+class JSONResponses(DefaultJSONProvider):
     """Writes responses by orjson, which takes dataclasses, dates and instants (as ISO 8601) too.
 
     Only responses: `dumps` and `loads`, which Flask's test client uses, are Flask's.
@@ -64,7 +64,7 @@ class JSONAnswers(DefaultJSONProvider):
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no types
-    """A blueprint whose routes say what they read and refuse; the documentation says it, too."""
+    """A blueprint whose routes declare what they read and refuse, for the documentation as well."""
 
     def reads(
         self,
@@ -76,10 +76,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
     ) -> Callable[[View], View]:
         """Call the view with the fields that a request carries, as keyword arguments.
 
-        A request with a field that is missing, unknown, repeated or wrong is refused. What the view
-        would have refused besides is told with it: `more_faults` takes the valid fields as keyword
-        arguments, and returns messages by field. It names fields as the schemas do, and so does
-        InvalidRequest where the view raises it; the response names them as the request did.
+        Raises InvalidRequest when a field is missing, unknown, repeated or wrong. To that,
+        `more_faults` adds what the view itself would refuse: it takes the valid fields as keyword
+        arguments and returns messages by field. Fields are named as in the schemas there, and in
+        an InvalidRequest that the view raises; the response names them as the request does.
         """
         reader = RequestReader(headers, query, body, more_faults)
 
@@ -125,8 +125,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 def configure(app: Flask, staff_key: str | None) -> None:
     """Give `app` what all requests and responses have in common; without a key, all is open."""
     app.config["STAFF_KEY"] = staff_key
-    app.json = JSONAnswers(app)
-    app.url_map.merge_slashes = False  # a redirect would be answered in HTML
+    app.json = JSONResponses(app)
+    app.url_map.merge_slashes = False  # a redirect would be HTML
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # where Flask cuts it in silence
     problems.register(app)
 

@@ -1,4 +1,4 @@
-"""The kinds of values a request may carry, stricter than marshmallow's, and what answers are."""
+"""The kinds of values a request may carry, stricter than marshmallow's, and response schemas."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Day(fields.Date):
             raise ValidationError(str(error)) from None
 
 
-class AnswerSchema(Schema):
+class ResponseSchema(Schema):
     """Describes a dataclass for the documentation, and leaves it to the JSON encoder to write.
 
     marshmallow would convert it field by field; in a list of tickets that took a fifth of the

@@ -1,4 +1,4 @@
-"""How requests are read: headers, query and body, once, so that every bad field is told at once."""
+"""How requests are read: headers, query and body in one go, with every bad field named at once."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from app.web.problems import MAX_BODY_BYTES
 # Read at most this much of a body: one byte above the limit shows that it is too long.
 MOST_BYTES_READ = MAX_BODY_BYTES + 1
 
-# A server may put the header lines as they came here: pairs of a name in capitals and a value.
-# Otherwise repeated ones are known only as WSGI has them, joined by commas.
+# The key of the WSGI environment under which a server may list the header lines as they came, as
+# pairs of a name in capitals and a value. WSGI itself joins repeated lines by commas.
 RAW_HEADERS = "boxoffice.headers"
 _SINGLE_HEADERS = {
     "Host": "HTTP_HOST",
@@ -54,7 +54,7 @@ class IdempotencyHeaders(Schema):
 
 
 def check_envelope(request: Request) -> None:
-    """Refuse a request that two programs could read in two ways, or whose body cannot be read.
+    """Refuse a request that a proxy could read in another way, or whose body cannot be read.
 
     Raises NotFound, InvalidRequest, RequestEntityTooLarge or UnsupportedMediaType.
     """
@@ -86,12 +86,12 @@ def _repeated_headers(environ: Mapping[str, Any]) -> list[str]:
 
 
 def _looks_joined(name: str, value: str) -> bool:
-    """Tell whether a value with commas is one value again and again, or cannot be one at all."""
+    """Tell whether a value with commas must be several: one value repeated, or hosts."""
     return name == "Host" or len({part.strip() for part in value.split(",")}) == 1
 
 
 class RequestReader:
-    """Reads the fields of a request, each place that they come from by a schema of its own."""
+    """Reads the fields of a request, with one schema for each place that they come from."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class RequestReader:
         return values
 
     def as_sent(self, faults: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Return faults of fields, by their names in the schemas, under the names in requests."""
+        """Return `faults`, keyed by names of the schemas, under the names that requests use."""
         return {self._sent_names.get(name, name): faults[name] for name in faults}
 
 
