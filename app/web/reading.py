@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, cast
@@ -31,6 +32,8 @@ _SINGLE_HEADERS = {
     "Ticket-Phone": "HTTP_TICKET_PHONE",
     "Authorization": "HTTP_AUTHORIZATION",
 }
+# Werkzeug drops the second slash, and waitress does so before it; the rules of a proxy do not.
+_REPEATED_SLASH = re.compile(r"(?:[a-z]+://[^/]*)?(?:/|%2f){2}", re.IGNORECASE)
 _REPEATED = "Sent more than once."
 
 # What was sent, and the names that were sent more than once.
@@ -59,8 +62,8 @@ def check_envelope(request: Request) -> None:
     Raises NotFound, InvalidRequest, RequestEntityTooLarge or UnsupportedMediaType.
     """
     environ = request.environ
-    if environ.get("PATH_INFO", "").startswith("//"):
-        raise NotFound  # Werkzeug would drop a slash; a proxy's rules may not.
+    if any(_REPEATED_SLASH.match(environ.get(key, "")) for key in ("PATH_INFO", "REQUEST_URI")):
+        raise NotFound
     errors = {name: [_REPEATED] for name in _repeated_headers(environ)}
     if not environ.get("HTTP_HOST") and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
         errors["Host"] = ["Missing data for required field."]

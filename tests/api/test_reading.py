@@ -271,6 +271,21 @@ def test_a_path_that_begins_with_slashes_is_not_found(
         assert_refused(answer, 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["//metrics", "/%2Fmetrics", "/%2fmetrics?a=1", "///metrics", "http://localhost//metrics"],
+)
+def test_nor_where_the_server_has_dropped_the_slashes(client: FlaskClient, target: str) -> None:
+    as_waitress_has_it = {"PATH_INFO": "/metrics", "REQUEST_URI": target}
+    assert_refused(client.get("/", environ_overrides=as_waitress_has_it), 404, "not_found")
+
+
+@pytest.mark.parametrize("target", ["/metrics", "/metrics?a=//b", "http://localhost/metrics"])
+def test_slashes_elsewhere_are_fine(client: FlaskClient, target: str) -> None:
+    as_waitress_has_it = {"PATH_INFO": "/metrics", "REQUEST_URI": target}
+    assert client.get("/", environ_overrides=as_waitress_has_it).status_code == 200
+
+
 def test_the_location_is_right_under_a_path_prefix(client: FlaskClient) -> None:
     for path in ("/tickets", "/booktickets"):
         behind = {"SCRIPT_NAME": "/box-office"}
