@@ -57,7 +57,7 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
     tickets, multiplex_store = _stores(database, settings)
-    window = BookingService(
+    app.extensions["booking"] = BookingService(
         tickets,
         calendar,
         show_times=settings.show_times,
@@ -65,17 +65,13 @@ def create_app(
         expire_after=settings.expiry_hours,
         clock=clock,
     )
-    app.extensions["booking"] = window
     app.extensions["multiplex"] = MultiplexService(multiplex_store, calendar, clock)
-    app.extensions["schema_context"] = {
-        "phone_region": settings.phone_region,
-        "showing_faults": window.showing_faults,
-    }
+    app.config["PHONE_REGION"] = settings.phone_region
 
     operations.configure(app, database)  # first, for even a refusal has an id
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
-    blueprint.configure(app, settings.staff_key)
-    api = openapi.configure(app)
+    api = openapi.configure(app, unlimited=operations.PATHS)
+    blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
     for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(each)
     operations.start_metrics(app)

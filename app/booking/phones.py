@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import functools
+import unicodedata
 from dataclasses import dataclass
 
 import phonenumbers
+import regex
+
+_INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+_SPACE = regex.compile(r"\p{Zs}")
+# Unicode counts the hyphen bullet and the Japanese length mark as neither, but people type them so.
+_DASH = regex.compile(r"[\p{Dash}\p{Hyphen}\u2043\u30fc]")
+_DIGIT = regex.compile(r"\p{Nd}")
+# NFKC would turn these into digits or letters: superscripts, circled and Roman numbers.
+_OTHER_NUMERAL = regex.compile(r"[\p{No}\p{Nl}]")
+_EXTENSION = r"(?:;ext=|[;,]? *(?:ext|extn|extension|x|#)[.:]? *)[0-9]{1,9} *"
+_WRITTEN = regex.compile(rf" *(?:tel: *)?([0-9 ()+./-]+)(?:{_EXTENSION})?", regex.IGNORECASE)
+_MOST_CHARACTERS = 250  # as libphonenumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,22 +29,35 @@ class Phone:
     e164: str
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_phone(text: str, region: str) -> Phone:
-    """Read a phone number, in `region` (such as IN) when it has no `+`.
+    """Read a phone number as people paste it, in `region` (such as IN) when it has no `+`.
 
-    Raises ValueError when libphonenumber does not call it valid, or when it has other characters
-    than numbers are written with (libphonenumber itself reads digits of any script, and skips
-    over words).
+    Spaces, hyphens and dashes of any kind, full-width forms, digits of any script, `tel:` in front
+    and an extension behind are fine. Raises ValueError when libphonenumber does not call the number
+    valid, or when there are other letters, which libphonenumber itself would skip or dial.
     """
     message = (
-        f"Not a valid phone number (in {region}; one of elsewhere needs its + and country code)."
+        f"Not a valid phone number for {region}. "
+        "Numbers from other countries need + and the country code."
     )
-    if not re.fullmatch(r"[0-9 ()+./-]+", text):
+    given = _INVISIBLE.sub("", text)
+    written = _WRITTEN.fullmatch(_in_ascii(given)) if len(given) <= _MOST_CHARACTERS else None
+    if not written:
         raise ValueError(message)
     try:
-        number = phonenumbers.parse(text, region)
+        number = phonenumbers.parse(written[1], region)
     except phonenumbers.NumberParseException:
         raise ValueError(message) from None
     if not phonenumbers.is_valid_number(number):
         raise ValueError(message)
-    return Phone(text, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return Phone(given.strip(), e164)
+
+
+def _in_ascii(text: str) -> str:
+    """Return `text` with its spaces, dashes, digits and full-width forms as ASCII has them."""
+    if text.isascii() or _OTHER_NUMERAL.search(text):
+        return text
+    text = _DASH.sub("-", _SPACE.sub(" ", unicodedata.normalize("NFKC", text)))
+    return _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], "?")), text)

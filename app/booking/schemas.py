@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
-from marshmallow.experimental.context import Context
+from flask import current_app
+from marshmallow import Schema, ValidationError, fields, validate
 
 from app.booking.phones import parse_phone
-from app.web.fields import AnswerSchema, Day, Text, Timing
+from app.web.fields import Day, ResponseSchema, Text, Timing
 
 EXAMPLE_TICKET_ID = "q3vLrWm0T1yQ8bXo5eZkNA"
 
@@ -28,38 +28,22 @@ class TicketId(fields.String):
         return text
 
 
-class PhoneNumber(Text):
-    """A phone number; without `+` it is read in the region that the context names."""
+class PhoneNumber(fields.String):
+    """A phone number; without `+` it is read in the theatre's `PHONE_REGION`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"minLength": 1, **self.metadata}
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)
         try:
-            return parse_phone(text, Context.get()["phone_region"])
+            return parse_phone(text, current_app.config["PHONE_REGION"])
         except ValueError as error:
             raise ValidationError(str(error)) from None
 
 
-class ShowingRequest(Schema):
-    """A request that names a showing to be booked, in fields called `timing` and `date`."""
-
-    def handle_error(self, error: ValidationError, data: Any, **kwargs: Any) -> None:
-        """Add what is wrong with the showing to a request that is refused for other fields.
-
-        The service refuses such a showing by itself; this lets a customer see all faults at once.
-        """
-        valid: dict[str, Any] = error.valid_data if isinstance(error.valid_data, dict) else {}
-        faults: dict[str, list[str]] = Context.get()["showing_faults"](
-            valid.get("timing"), valid.get("day")
-        )
-        error.messages_dict.update(self.named_as_requested(faults))
-
-    def named_as_requested(self, faults: dict[str, list[str]]) -> dict[str, list[str]]:
-        """Return `faults` under the name that this request has for its timing."""
-        timing = self.fields["timing"].data_key or "timing"
-        return {timing if name == "timing" else name: faults[name] for name in faults}
-
-
-class BookingSchema(ShowingRequest):
+class BookingSchema(Schema):
     """A booking: who, and which showing."""
 
     name = Text(
@@ -94,7 +78,7 @@ def new_day() -> Day:
     )
 
 
-class ChangeTimingSchema(ShowingRequest):
+class ChangeTimingSchema(Schema):
     """A ticket's new timing, with the phone that it was booked with."""
 
     ticket_id = TicketId(required=True, metadata={"example": EXAMPLE_TICKET_ID})
@@ -107,7 +91,7 @@ class ChangeTimingSchema(ShowingRequest):
     day = new_day()
 
 
-class MoveSchema(ShowingRequest):
+class MoveSchema(Schema):
     """A ticket's new timing."""
 
     timing = Timing(required=True, metadata={"description": "The new timing.", "example": "21:00"})
@@ -116,9 +100,6 @@ class MoveSchema(ShowingRequest):
 
 class TicketPhoneHeaders(Schema):
     """The phone that a ticket was booked with."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     phone = PhoneNumber(required=True, data_key="Ticket-Phone", metadata={"example": "98765 43210"})
 
@@ -148,7 +129,7 @@ class TimingSchema(Schema):
     day = Day(data_key="date", metadata={"description": "Only the tickets of this day."})
 
 
-class TicketSchema(AnswerSchema):
+class TicketSchema(ResponseSchema):
     """A ticket."""
 
     ticket_id = fields.String(required=True, metadata={"example": EXAMPLE_TICKET_ID})
@@ -164,13 +145,13 @@ class TicketSchema(AnswerSchema):
 
 
 class DeletedSchema(Schema):
-    """A ticket that is no more."""
+    """A deleted ticket."""
 
     ticket_id = fields.String(required=True, metadata={"example": EXAMPLE_TICKET_ID})
     deleted = fields.Boolean(required=True, metadata={"example": True})
 
 
-class SlotSchema(AnswerSchema):
+class SlotSchema(ResponseSchema):
     """A showing of the timetable, and its seats."""
 
     timing = fields.String(required=True, metadata={"example": "18:00"})

@@ -41,14 +41,15 @@ def multiplex_service() -> MultiplexService:
 
 @blueprint.post("/screens")
 @blueprint.staff_only
-@blueprint.arguments(NewScreenSchema())
+@blueprint.reads(body=NewScreenSchema())
 @blueprint.response(201, ScreenSchema())
-def add_screen(body: dict[str, Any]) -> Screen:
+def add_screen(seats: int) -> Screen:
     """Set up a screen"""
-    return multiplex_service().add_screen(**body)
+    return multiplex_service().add_screen(seats)
 
 
 @blueprint.get("/screens")
+@blueprint.reads()
 @blueprint.response(200, ScreenSchema(many=True))
 def list_screens() -> list[Screen]:
     """List the screens and their movies"""
@@ -57,18 +58,19 @@ def list_screens() -> list[Screen]:
 
 @blueprint.post("/movies")
 @blueprint.staff_only
-@blueprint.arguments(NewMovieSchema())
+@blueprint.reads(body=NewMovieSchema())
 @blueprint.response(201, MovieSchema())
 @blueprint.refuses(ScreenNotFound)
-def add_movie(body: dict[str, Any]) -> Movie:
+def add_movie(**fields: Any) -> Movie:
     """Let a movie play daily on a screen
 
     At its `showtime`, or at this minute if none is given. Its tickets are not on sale yet.
     """
-    return multiplex_service().add_movie(**body)
+    return multiplex_service().add_movie(**fields)
 
 
 @blueprint.get("/movies")
+@blueprint.reads()
 @blueprint.response(200, MovieSchema(many=True))
 def list_movies() -> list[Movie]:
     """List the movies, on sale and not
@@ -80,27 +82,26 @@ def list_movies() -> list[Movie]:
 
 @blueprint.put("/tickets")
 @blueprint.staff_only
-@blueprint.arguments(PutOnSaleSchema())
+@blueprint.reads(body=PutOnSaleSchema())
 @blueprint.response(200, MovieSchema())
 @blueprint.refuses(MovieNotFound, SoldOut)
-def put_on_sale(body: dict[str, Any]) -> Movie:
+def put_on_sale(movie: int) -> Movie:
     """Put a movie's tickets on sale
 
     Again is fine. Refused when the next showing has no seat left.
     """
-    return multiplex_service().put_on_sale(**body)
+    return multiplex_service().put_on_sale(movie)
 
 
 @blueprint.post("/tickets")
-@blueprint.arguments(IdempotencyHeaders(), location="headers")
-@blueprint.arguments(NewPurchaseSchema())
+@blueprint.reads(headers=IdempotencyHeaders(), body=NewPurchaseSchema())
 @blueprint.response(201, PurchaseSchema(), headers=REPLAYED_HEADER)
 @blueprint.refuses(MovieNotFound, NotOnSale, NotEnoughSeats, ShowingStarted, IdempotencyKeyReused)
-def buy(headers: dict[str, Any], body: dict[str, Any]) -> tuple[Purchase, dict[str, str]]:
+def buy(**fields: Any) -> tuple[Purchase, dict[str, str]]:
     """Buy tickets together
 
     All or none, for consecutive seats. With an `Idempotency-Key`, a request that is sent again
     buys once.
     """
-    bought = multiplex_service().buy(**body, **headers)
+    bought = multiplex_service().buy(**fields)
     return bought.purchase, sale(bought.replayed)

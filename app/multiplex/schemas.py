@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.web.fields import AnswerSchema, Day, Text, Timing, WholeNumber
+from app.web.fields import Day, ResponseSchema, Text, Timing, WholeNumber
 
 MOST_SEATS = 996
 # Numbers of screens and movies are counted from 1; no house has more than this.
@@ -42,7 +42,7 @@ class NewPurchaseSchema(Schema):
     )
 
 
-class MovieSchema(AnswerSchema):
+class MovieSchema(ResponseSchema):
     """A movie; its seats are those of the showing named beside them."""
 
     movie = fields.Integer(required=True, metadata={"example": 1})
@@ -57,7 +57,7 @@ class MovieSchema(AnswerSchema):
     free_seats = fields.Integer(required=True, metadata={"example": 994})
 
 
-class ScreenSchema(AnswerSchema):
+class ScreenSchema(ResponseSchema):
     """A screen and its movies."""
 
     screen = fields.Integer(required=True, metadata={"example": 1})
@@ -65,14 +65,14 @@ class ScreenSchema(AnswerSchema):
     movies = fields.List(fields.Nested(MovieSchema()), required=True)
 
 
-class SeatTicketSchema(AnswerSchema):
+class SeatTicketSchema(ResponseSchema):
     """The ticket for one seat."""
 
     ticket_id = fields.String(required=True, metadata={"example": "y2nImMLlnjLX6YyKnmNiig"})
     seat = fields.Integer(required=True, metadata={"example": 3})
 
 
-class PurchaseSchema(AnswerSchema):
+class PurchaseSchema(ResponseSchema):
     """Tickets that were bought together, for consecutive seats."""
 
     purchase_id = fields.String(required=True, metadata={"example": "K6Qskoetcio_Rz7q3d3kZw"})

@@ -22,9 +22,7 @@ PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
 _READY_SECONDS = 2
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint(
-    "Operations", __name__, description="For those who run the service.", rate_limited=False
-)
+blueprint = Blueprint("Operations", __name__, description="For those who run the service.")
 
 
 class HealthSchema(Schema):

@@ -1,23 +1,29 @@
-"""The kinds of values a request may carry, stricter than marshmallow's, and what answers are."""
+"""The kinds of values a request may carry, stricter than marshmallow's, and response schemas."""
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
+import regex
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.theatre.showings import parse_date, parse_timing
 
-# What overrides the direction of text (UAX #9), and so could disguise a name in a list.
-_TURNS_TEXT_AROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, line separators, lone surrogates (which no encoding can store), and what
+# overrides the direction of text (UAX #9), and so could disguise a name in a list.
+_FORBIDDEN = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]")
+# Spaces, format characters and fillers. The last three are blanks that Unicode counts as visible:
+# of Braille, of musical notation and of the Khitan script.
+_SHOWS_NOTHING = regex.compile(
+    r"[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800\U0001d159\U00016fe4]*"
+)
 
 
 class Text(fields.String):
     """A string on one line, trimmed of surrounding spaces, with something visible in it.
 
-    Control characters, line separators and lone surrogates (which no encoding can store) are
-    refused wherever they stand, so a trailing newline is an error rather than silently dropped.
+    Control characters and their like are refused wherever they stand, so a trailing newline is an
+    error rather than silently dropped.
     """
 
     default_error_messages = {
@@ -31,10 +37,9 @@ class Text(fields.String):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, *args, **kwargs)
-        categories = {unicodedata.category(character) for character in text}
-        if categories & {"Cc", "Cs", "Zl", "Zp"} or _TURNS_TEXT_AROUND.intersection(text):
+        if _FORBIDDEN.search(text):
             raise self.make_error("control")
-        if not any(category[0] in "LMNPS" for category in categories):
+        if _SHOWS_NOTHING.fullmatch(text):
             raise self.make_error("blank")
         return text.strip()
 
@@ -78,7 +83,7 @@ class Day(fields.Date):
             raise ValidationError(str(error)) from None
 
 
-class AnswerSchema(Schema):
+class ResponseSchema(Schema):
     """Describes a dataclass for the documentation, and leaves it to the JSON encoder to write.
 
     marshmallow would convert it field by field; in a list of tickets that took a fifth of the

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flask_smorest
+from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from flask_swagger_ui import get_swaggerui_blueprint
+from marshmallow import Schema, fields
+from werkzeug.routing import Rule
+
+from app.theatre.refusals import MalformedJSON, Unauthorized
+from app.web import problems
 
 DESCRIPTION = """\
 Box Office books movie tickets, and never sells a seat twice.
 
 - A **timing** is a time of day in the timetable, `HH:MM`. A **showing** is a timing on a date.
   `HH:MM` alone means the next showing.
-- Bodies are read as JSON whatever their `Content-Type` says. Unknown fields are refused.
+- Bodies are read as JSON whatever their `Content-Type` says. Unknown fields and query
+  parameters are refused, and so is whatever is sent twice.
 - Errors are `application/problem+json` (RFC 9457). Programs should look at `code`.
 - With an `Idempotency-Key`, a booking or purchase that is sent again happens once.
 """
 
 
-def configure(app: Flask) -> flask_smorest.Api:
-    """Serve the documentation of all blueprints that are registered with the API returned."""
+def configure(app: Flask, unlimited: tuple[str, ...]) -> flask_smorest.Api:
+    """Serve the documentation of all blueprints that are registered with the API returned.
+
+    Paths that start with one of `unlimited` have no rate limit.
+    """
     app.config.update(
         API_TITLE="Box Office",
         API_VERSION="1",
@@ -43,19 +55,71 @@ def configure(app: Flask) -> flask_smorest.Api:
     app.register_blueprint(pages)
     # Its own rule is /docs/, which would answer /docs with a redirection.
     app.add_url_rule("/docs", "docs", app.view_functions["docs.show"])
-    return Api(app)
+    api = Api(app, spec_kwargs={"marshmallow_plugin": Documentation(unlimited)})
+    del api.spec.components.schemas["PaginationMetadata"]  # of pages, which there are none of
+    return api
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # it has no types
-    """flask-smorest's API without its error handling, which app.problems does."""
+    """flask-smorest's API, whose errors are the problems that app.web.problems answers with."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+    ERROR_SCHEMA = problems.ProblemSchema
 
-    def _register_error_handlers(self) -> None:
-        pass
 
-    def _register_responses(self) -> None:
-        """Leave out its own descriptions of errors, which nothing here answers with."""
+class Documentation(MarshmallowPlugin):
+    """Completes each operation: its name, an example of what it takes and gives, its refusals.
 
-    def _register_pagination_header(self) -> None:
-        """Leave out its pages, which there are none of."""
+    Routes whose paths begin with one of `unlimited` have no rate limit.
+    """
+
+    def __init__(self, unlimited: tuple[str, ...]) -> None:
+        super().__init__()
+        self._unlimited = unlimited
+
+    def operation_helper(
+        self, path: str | None = None, operations: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Complete the operations of a path, then describe the schemas in them."""
+        for operation in (operations or {}).values():
+            self._complete(operation, kwargs["rule"])
+        super().operation_helper(path, operations, **kwargs)
+
+    def _complete(self, operation: dict[str, Any], rule: Rule) -> None:
+        operation["operationId"] = rule.endpoint.rpartition(".")[2]
+        for described in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for content in described.get("content", {}).values():
+                if isinstance(content["schema"], Schema):
+                    content["example"] = _example(content["schema"])
+
+        refused = {problems.REFUSALS[kind] for kind in operation.pop("refuses", ())}
+        refused |= problems.OF_EVERY_ROUTE
+        if not rule.rule.startswith(self._unlimited):
+            refused.add(problems.TOO_MANY_REQUESTS)
+        if "security" in operation:
+            refused.add(problems.REFUSALS[Unauthorized])
+        if "requestBody" in operation:
+            refused |= {problems.REFUSALS[MalformedJSON], problems.REQUEST_TIMEOUT}
+        operation["responses"] |= problems.documentation(refused)
+        for response in operation["responses"].values():
+            response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}
+
+
+def _example(schema: Schema) -> Any:
+    """Return an example of what a schema describes, made of those of its fields."""
+    example = {}
+    for name, field in schema.fields.items():
+        key = field.data_key or name
+        if isinstance(field, fields.List) and isinstance(field.inner, fields.Nested):
+            example[key] = [_example(field.inner.schema)]
+        elif "example" in field.metadata:
+            example[key] = field.metadata["example"]
+    return [example] if schema.many else example
+
+
+_REQUEST_ID_HEADER = {
+    "X-Request-Id": {
+        "description": "The caller's id for this request, or else a new one.",
+        "schema": {"type": "string"},
+    }
+}

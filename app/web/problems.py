@@ -114,6 +114,11 @@ PAYLOAD_TOO_LARGE = Problem(
     "payload_too_large",
     f"The body of the request is larger than {MAX_BODY_BYTES // 1024} KiB.",
 )
+UNSUPPORTED_MEDIA_TYPE = Problem(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported_media_type",
+    "The body of the request is compressed; please send it as it is.",
+)
 TOO_MANY_REQUESTS = Problem(
     HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_requests",
@@ -148,9 +153,20 @@ _HTTP_PROBLEMS = {
         METHOD_NOT_ALLOWED,
         REQUEST_TIMEOUT,
         PAYLOAD_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
         TOO_MANY_REQUESTS,
         OVERLOADED,
     )
+}
+# What any request may be answered with, wherever it is sent.
+OF_EVERY_ROUTE = {
+    REFUSALS[refusals.InvalidRequest],
+    METHOD_NOT_ALLOWED,
+    PAYLOAD_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    INTERNAL_ERROR,
+    DATABASE_UNAVAILABLE,
+    OVERLOADED,
 }
 PROBLEMS = (
     *REFUSALS.values(),

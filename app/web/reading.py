@@ -1,33 +1,47 @@
-"""How requests are read: bodies, headers and queries, checked against marshmallow schemas."""
+"""How requests are read: headers, query and body in one go, with every bad field named at once."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, cast
 
-from flask import Request, current_app
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
-from marshmallow.experimental.context import Context
-from webargs.core import Parser
-from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from flask import Request
+from marshmallow import Schema, ValidationError, fields, validate
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    NotFound,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 
-from app.theatre import refusals
-from app.web import problems
+from app.theatre.refusals import InvalidRequest, MalformedJSON
+from app.web.problems import MAX_BODY_BYTES
 
-# The key of the WSGI environment under which our server leaves the headers as they were sent, as
-# pairs of a name in capitals and a value. WSGI itself joins repeated ones.
+# Read at most this much of a body: one byte above the limit shows that it is too long.
+MOST_BYTES_READ = MAX_BODY_BYTES + 1
+
+# The key of the WSGI environment under which a server may list the header lines as they came, as
+# pairs of a name in capitals and a value. WSGI itself joins repeated lines by commas.
 RAW_HEADERS = "boxoffice.headers"
+_SINGLE_HEADERS = {
+    "Host": "HTTP_HOST",
+    "Idempotency-Key": "HTTP_IDEMPOTENCY_KEY",
+    "Ticket-Phone": "HTTP_TICKET_PHONE",
+    "Authorization": "HTTP_AUTHORIZATION",
+}
+# Werkzeug drops the second slash, and waitress does so before it; the rules of a proxy do not.
+_REPEATED_SLASH = re.compile(r"(?:[a-z]+://[^/]*)?(?:/|%2f){2}", re.IGNORECASE)
+_REPEATED = "Sent more than once."
 
-# Of a body no more is read; the one byte above the limit shows that it is too long.
-MOST_BYTES_READ = problems.MAX_BODY_BYTES + 1
+# What was sent, and the names that were sent more than once.
+_Sent = tuple[Mapping[str, Any], Iterable[str]]
 
 
 class IdempotencyHeaders(Schema):
     """The header with which a client may safely repeat a request that books or buys."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     key = fields.String(
         data_key="Idempotency-Key",
@@ -42,50 +56,157 @@ class IdempotencyHeaders(Schema):
     )
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")  # NaN and Infinity, which Python would read
+def check_envelope(request: Request) -> None:
+    """Refuse a request that a proxy could read in another way, or whose body cannot be read.
+
+    Raises NotFound, InvalidRequest, RequestEntityTooLarge or UnsupportedMediaType.
+    """
+    environ = request.environ
+    if any(_REPEATED_SLASH.match(environ.get(key, "")) for key in ("PATH_INFO", "REQUEST_URI")):
+        raise NotFound
+    errors = {name: [_REPEATED] for name in _repeated_headers(environ)}
+    if not environ.get("HTTP_HOST") and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        errors["Host"] = ["Missing data for required field."]
+    if errors:
+        raise InvalidRequest(errors)
+    # A body of unknown length is measured when it is read.
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse)
+def _repeated_headers(environ: Mapping[str, Any]) -> list[str]:
+    if RAW_HEADERS in environ:
+        names = [name for name, _ in environ[RAW_HEADERS]]
+        return [name for name in _SINGLE_HEADERS if names.count(name.upper()) > 1]
+    return [
+        name
+        for name, key in _SINGLE_HEADERS.items()
+        if "," in environ.get(key, "") and _looks_joined(name, environ[key])
+    ]
 
 
-class JSONParser(FlaskParser):
-    """Reads bodies as JSON whatever their Content-Type says, and refuses unknown fields."""
+def _looks_joined(name: str, value: str) -> bool:
+    """Tell whether a value with commas must be several: one value repeated, or hosts."""
+    return name == "Host" or len({part.strip() for part in value.split(",")}) == 1
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {**Parser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
 
-    def load_json(self, req: Request, schema: Schema) -> Any:
-        """Return the body as a dict, `{}` when there is none; raises MalformedJSON."""
-        try:
-            body = req.get_data()
-        except ClientDisconnected:
-            raise refusals.MalformedJSON from None
-        if len(body) > problems.MAX_BODY_BYTES:
-            raise RequestEntityTooLarge
-        if req.content_length is not None and len(body) < req.content_length:
-            raise refusals.MalformedJSON  # cut off on its way
-        try:
-            text = body.decode("utf-8-sig").strip(" \t\r\n")
-            document = _decoder.decode(text) if text else {}
-        except (ValueError, RecursionError):
-            raise refusals.MalformedJSON from None
-        if not isinstance(document, dict):
-            raise refusals.MalformedJSON
-        return document
+class RequestReader:
+    """Reads the fields of a request, with one schema for each place that they come from."""
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse with what the schemas need to know of the theatre as their context."""
-        with Context(current_app.extensions["schema_context"]):
-            return super().parse(*args, **kwargs)
+    def __init__(
+        self,
+        headers: Schema | None,
+        query: Schema | None,
+        body: Schema | None,
+        more_faults: Callable[..., dict[str, list[str]]] | None,
+    ) -> None:
+        self._sources: list[tuple[Schema, Callable[[Request, Schema], _Sent]]] = [
+            (schema, read)
+            for schema, read in (
+                (headers, _read_headers),
+                (query or Schema(), _read_query),
+                (body, _read_body),
+            )
+            if schema
+        ]
+        self._more_faults = more_faults
+        self._sent_names = {
+            name: field.data_key or name
+            for schema, _ in self._sources
+            for name, field in schema.fields.items()
+        }
 
-    def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise InvalidRequest; the location of a field (json, query …) is left out."""
-        by_location: dict[str, dict[str, list[str]]] = error.messages_dict
-        raise refusals.InvalidRequest(
-            {
+    def read(self, request: Request) -> dict[str, Any]:
+        """Return the values of all fields that were sent, by their names in the schemas.
+
+        Raises InvalidRequest with every bad field, MalformedJSON or RequestEntityTooLarge.
+        """
+        values: dict[str, Any] = {}
+        errors: dict[str, list[str]] = {}
+        for schema, read in self._sources:
+            sent, repeated = read(request, schema)
+            if not sent and not schema.fields:
+                continue
+            faults: dict[str, list[str]] = {}
+            try:
+                values |= schema.load(sent)
+            except ValidationError as error:
+                values |= cast(dict[str, Any], error.valid_data)
+                faults = error.messages_dict
+            for name in repeated:
+                faults[name] = [_REPEATED]
+            for name, messages in faults.items():
                 # The name of an unknown field may be text that no encoding can carry.
-                name.encode(errors="backslashreplace").decode(): messages
-                for faults in by_location.values()
-                for name, messages in faults.items()
-            }
-        ) from None
+                printable = name.encode(errors="backslashreplace").decode()
+                errors[printable] = [*errors.get(printable, ()), *messages]
+        if errors:
+            more = self._more_faults(**values) if self._more_faults else {}
+            raise InvalidRequest({**self.as_sent(more), **errors})
+        return values
+
+    def as_sent(self, faults: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Return `faults`, keyed by names of the schemas, under the names that requests use."""
+        return {self._sent_names.get(name, name): faults[name] for name in faults}
+
+
+def _read_headers(request: Request, schema: Schema) -> _Sent:
+    headers = request.headers
+    names = (field.data_key or name for name, field in schema.fields.items())
+    return {name: _text(headers[name]) for name in names if name in headers}, ()
+
+
+def _text(header: str) -> str:
+    """Return the text of a header, which WSGI decodes as Latin-1 whatever it was."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
+
+
+def _read_query(request: Request, _: Schema) -> _Sent:
+    if not request.query_string:
+        return {}, ()
+    values = request.args.to_dict(flat=False)
+    return request.args, [name for name in values if len(values[name]) > 1]
+
+
+def _read_body(request: Request, _: Schema) -> _Sent:
+    """Read the body as JSON whatever its Content-Type says; none at all is `{}`."""
+    try:
+        body = request.get_data()
+    except ClientDisconnected:
+        raise MalformedJSON from None
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    if len(body) < (request.content_length or 0):
+        raise MalformedJSON  # cut off on its way
+    try:
+        text = body.decode("utf-8-sig").strip(" \t\r\n")
+        document = _decoder.decode(text) if text else {}
+    except (ValueError, RecursionError):
+        raise MalformedJSON from None
+    if not isinstance(document, dict):
+        raise MalformedJSON
+    return document, [name for name, value in document.items() if value is _REPEATED]
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict, in which a member that was named twice is _REPEATED.
+
+    No field takes an object, so one inside another need not be looked at again.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        members |= {name: _REPEATED for name in members if times[name] > 1}
+    return members
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")  # NaN and Infinity, which Python would read
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse)
