@@ -54,6 +54,7 @@ _OURS: dict[str, Any] = {
     "connect": False,
 }
 _OUR_VALUES = {name.lower(): str(value).lower() for name, value in _OURS.items()}
+UNAUTHORIZED = 13
 _POOL_SIZE = 100  # connections to each node, where the connection string does not say
 
 # Server errors that are not ours: the node is starting, stopping, stepping down or gone, its disk
@@ -63,7 +64,7 @@ _PASSING_ERRORS = {
     6,  # HostUnreachable
     7,  # HostNotFound
     11,  # UserNotFound
-    13,  # Unauthorized
+    UNAUTHORIZED,
     18,  # AuthenticationFailed
     24,  # LockTimeout
     31,  # RoleNotFound
@@ -116,6 +117,16 @@ def open_client(uri: str) -> MongoClient[Document]:
         option for option in _query(uri) if option.partition("=")[0].lower() not in _OUR_VALUES
     )
     return MongoClient(uri.partition("?")[0] + (kept and f"?{kept}"), **ours)
+
+
+def renew_connections(client: MongoClient[Document]) -> None:
+    """Replace the idle connections of `client` by new ones, which authenticate anew.
+
+    One whose user was dropped stays without rights, even when that user is created again.
+    """
+    # pymongo offers this to itself alone.
+    for server in list(client._topology._servers.values()):
+        server.pool.reset_without_pause()
 
 
 def log_ignored_options(uri: str) -> None:

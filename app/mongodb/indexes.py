@@ -12,7 +12,7 @@ from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
-from app.mongodb.client import Document, outages, reason_of
+from app.mongodb.client import UNAUTHORIZED, Document, outages, reason_of, renew_connections
 
 MAX_AGE_SECONDS = 2.0
 _LONGEST_ATTEMPT = 4  # seconds
@@ -91,6 +91,8 @@ class Indexes:
         except PyMongoError as error:
             self._failure = error
             self._seen_at = float("-inf")
+            if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
+                renew_connections(self._collection.database.client)
         else:
             self._failure = None
             self._seen_at = started_at
