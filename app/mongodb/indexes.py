@@ -28,8 +28,8 @@ class Indexes:
 
     Whoever drops or restores a collection takes its indexes away, and the next insert would bring
     it back without them. So requests create them again, which changes nothing while they are
-    there, once they were last seen more than MAX_AGE_SECONDS ago. One request does so for all that
-    wait. In between an index may be missing, and that is the longest time it can be.
+    there, when they were last seen more than MAX_AGE_SECONDS ago: the longest that a loss goes
+    unnoticed. One request does so for all that wait.
     """
 
     def __init__(
@@ -72,7 +72,11 @@ class Indexes:
         oldest = arrived_at - (MAX_AGE_SECONDS if max_age is None else max_age)
         if self._seen_at > oldest:
             return
-        with self._lock:
+        # Whoever is late to each turn must not wait for all of them.
+        if not self._lock.acquire(timeout=_LONGEST_ATTEMPT):
+            failure = self._failure
+            raise CannotBeUsed(reason_of(failure) if failure else "timed out") from failure
+        try:
             # Whoever waited here shares the outcome, so an outage is not waited for in turn. What
             # MongoDB refuses, it will refuse for a while.
             refused = isinstance(self._failure, OperationFailure)
@@ -80,6 +84,8 @@ class Indexes:
                 self._try()
             if self._failure:
                 raise CannotBeUsed(reason_of(self._failure)) from self._failure
+        finally:
+            self._lock.release()
         outages.end()
 
     def _try(self) -> None:
