@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from app import create_app
+from app import announce, create_app
 from app.config import SettingError, Settings
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.operations import log
@@ -125,7 +125,11 @@ def _forget_a_closed_log() -> None:
 if __name__ == "__main__":
     main()
 else:
-    _settings = Settings.from_environ()
-    if not logging.getLogger().handlers:  # a server that configures logging has its way
+    try:
+        _settings = Settings.from_environ()
+    except SettingError as error:
+        sys.exit(f"box-office: {error}")
+    if not logging.getLogger().handlers:  # our gunicorn.conf.py has done so already
         log.configure(_settings.log_level, _settings.log_format)
+        announce(_settings)
     app = create_app(settings=_settings)
