@@ -35,6 +35,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class BoxOffice(Flask):
+    """Flask, for views and hooks that are plain functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`; Flask would look at each of them again in every request."""
+        return func
+
+
 def create_app(
     database: Database[Any] | None = None,
     *,
@@ -54,7 +62,7 @@ def create_app(
         _create_indexes(uri, settings)
         database = open_client(uri)[settings.mongodb_database]
 
-    app = Flask(__name__, static_folder=None)
+    app = BoxOffice(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
     tickets, multiplex_store = stores = _stores(database, settings)
     app.extensions["booking"] = BookingService(
