@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import orjson
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn import glogging
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
@@ -28,6 +30,16 @@ _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service
 _HEARTBEAT_SECONDS = 1
 _HANDFUL = 4  # connections
 _REST_SECONDS = 0.002
+
+
+class Logger(glogging.Logger):
+    """gunicorn's logger, which leaves handlers and the request log to app.operations."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave the handlers as they are."""
+
+    def access(self, *_: Any) -> None:
+        """Log nothing: a hook of the app logs each request."""
 
 
 class OpenConnections:
@@ -141,7 +153,9 @@ class Worker(GeventWorker):
 
         def with_raw_headers(environ: Any, start_response: Any) -> Iterable[bytes]:
             environ[RAW_HEADERS] = environ["wsgi.input"].headers
-            return app(environ, start_response)
+            response = app(environ, start_response)
+            _cork(environ["gunicorn.socket"], True)
+            return response
 
         self.wsgi = with_raw_headers
 
@@ -172,6 +186,8 @@ class Worker(GeventWorker):
             return bool(super().handle_request(listener_name, req, sock, addr))
         except TimeoutError:
             raise StopIteration from None
+        finally:
+            _cork(sock, False)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is not HTTP, or not the HTTP that we take, with a short problem document."""
@@ -191,6 +207,12 @@ class Worker(GeventWorker):
             client.sendall(head.encode() + body)
         except OSError:
             self.log.debug("A client left before its error was sent.")
+
+
+def _cork(sock: Any, corked: bool) -> None:
+    """Hold back what is sent until it is uncorked, so that a response leaves in one piece."""
+    if hasattr(socket, "TCP_CORK"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
 
 
 _STATUSES = {
