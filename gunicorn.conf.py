@@ -8,7 +8,6 @@ from gevent import monkey
 monkey.patch_all()  # before anything imports ssl, threading or pymongo
 
 import logging
-import os
 import resource
 import sys
 from pathlib import Path
@@ -46,9 +45,6 @@ workers = _settings.workers
 worker_class = Worker
 worker_connections = _connections()
 backlog = 4096
-# Heartbeats of the workers, in memory where there is such a folder: a disk may be full.
-_memory = "/dev/shm"  # noqa: S108 (a name that nobody can guess is gunicorn's affair)
-worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 
 keepalive = 10  # seconds for the headers of a request to arrive, and between two requests
 timeout = 30  # seconds without a heartbeat until a worker is replaced
@@ -66,6 +62,11 @@ forwarder_headers = ""
 control_socket_disable = True
 
 logconfig_dict = log.configuration(_settings.log_level, _settings.log_format)
+logconfig_dict["loggers"]["gunicorn.error"] = {
+    "level": "WARNING",
+    "handlers": [],
+    "propagate": True,
+}
 
 # What the workers share lies in memory. Each has a place there; a successor takes over its figures.
 _places = 2 * workers  # twice as many, for a reload

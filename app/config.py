@@ -150,6 +150,7 @@ class Settings:
     )
     port: int = _setting(5000, _whole_number(1, 65535))
     workers: int = _setting(lambda: os.cpu_count() or 1, _whole_number(1, 256))
+    trusted_proxies: int = _setting(0, _whole_number(0, 10))
     show_times: tuple[str, ...] = _setting(
         tuple(f"{hour:02}:00" for hour in range(9, 22)), _show_times
     )

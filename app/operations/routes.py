@@ -48,28 +48,32 @@ def configure(app: Flask, database: Database[Any]) -> None:
     @app.after_request
     def log_and_count(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
-        method = request.method if request.method in metrics.METHODS else "other"
-        route = str(request.url_rule or metrics.NO_ROUTE)
-        seconds = time.monotonic() - g.received_at
-        figures = current_metrics()
-        figures.count_request(method, route, response.status_code, seconds)
-        if g.get("sold"):
-            figures.count_booking(route)
-        if "problem_code" in g:
-            figures.count_refusal(g.problem_code)
-        log.info(
-            "%s %s %s",
-            method,
-            route,
-            response.status_code,
-            extra={
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "milliseconds": round(seconds * 1000, 2),
-            },
-        )
+        try:
+            _log_and_count(response.status_code)
+        except Exception:
+            # What was booked is booked, and the customer has to hear of it.
+            log.exception("A response could not be logged or counted")
         return response
+
+
+def _log_and_count(status: int) -> None:
+    method = request.method if request.method in metrics.METHODS else "other"
+    route = str(request.url_rule or metrics.NO_ROUTE)
+    seconds = time.monotonic() - g.received_at
+    milliseconds = round(seconds * 1000, 2)
+    log.info(
+        "%s %s %s",
+        method,
+        route,
+        status,
+        extra={"method": method, "route": route, "status": status, "milliseconds": milliseconds},
+    )
+    figures = current_metrics()
+    figures.count_request(method, route, status, seconds)
+    if g.get("sold"):
+        figures.count_booking(route)
+    if "problem_code" in g:
+        figures.count_refusal(g.problem_code)
 
 
 def start_metrics(app: Flask) -> None:

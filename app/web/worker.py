@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import errors
+from gunicorn.workers import base
 from gunicorn.workers.ggevent import GeventWorker
+from gunicorn.workers.workertmp import WorkerTmp
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
 from app.web.problems import CONTENT_TYPE, problem_of
@@ -28,6 +31,20 @@ _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service
 _HEARTBEAT_SECONDS = 1
 _HANDFUL = 4  # connections
 _REST_SECONDS = 0.002
+
+
+class Heartbeat(WorkerTmp):
+    """gunicorn's heartbeat of a worker, on a file in memory.
+
+    A file in a folder could not be made once that is full or gone, and gunicorn would end.
+    """
+
+    def __init__(self, cfg: Any) -> None:
+        self._tmp = os.fdopen(os.memfd_create("heartbeat"), "w+b", 0)
+
+
+if hasattr(os, "memfd_create"):  # not on macOS
+    base.WorkerTmp = Heartbeat  # type: ignore[attr-defined]  # gunicorn has no setting for it
 
 
 class OpenConnections:
