@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from app import announce
 from app.config import SettingError, Settings
 from app.operations import log, metrics
 from app.web.worker import OpenConnections, Worker
@@ -87,5 +88,6 @@ def child_exit(server: Any, worker: Worker) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Say where the service is."""
+    """Say where the service is, and what an operator should know."""
+    announce(_settings)
     logging.getLogger("app").info("Serving http://%s with %s workers", bind, workers)

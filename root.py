@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from app import create_app
+from app import announce, create_app
 from app.config import SettingError, Settings
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.operations import log
@@ -126,7 +126,11 @@ def _serve(listener: socket.socket, environ: dict[str, str]) -> None:
 if __name__ == "__main__":
     main()
 else:
-    _settings = Settings.from_environ()
-    if not logging.getLogger("app").handlers:  # gunicorn.conf.py has given it some
+    try:
+        _settings = Settings.from_environ()
+    except SettingError as error:
+        sys.exit(f"box-office: {error}")
+    if not logging.getLogger("app").handlers:  # our gunicorn.conf.py has done so already
         log.configure(_settings.log_level, _settings.log_format)
+        announce(_settings)
     app = create_app(settings=_settings)

@@ -21,7 +21,7 @@ from pymongo.database import Database
 
 from app import create_app
 from app.config import Settings
-from app.mongodb.client import open_client
+from app.mongodb.client import OutageLog, open_client, outages
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
 from app.operations import log as logs
 
@@ -56,6 +56,11 @@ def rounds(request: pytest.FixtureRequest) -> int:
     """How often a race or a fault is repeated."""
     number: int = request.config.getoption("--rounds")
     return number
+
+
+@pytest.fixture(autouse=True)
+def _no_outage_was_logged() -> None:
+    vars(outages).update(vars(OutageLog()))
 
 
 @pytest.fixture

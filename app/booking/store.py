@@ -6,24 +6,17 @@ import random
 from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, IndexModel
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, WriteError
 
 from app.mongodb.batching import GroupCommit
-from app.mongodb.client import (
-    ONE_BATCH,
-    Document,
-    clashes_in,
-    create_expiry_index,
-    find_settled,
-    insert_all,
-)
+from app.mongodb.client import ONE_BATCH, Document, clashes_in, find_settled, insert_all
+from app.mongodb.indexes import Indexes
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.refusals import SoldOut
 from app.theatre.showings import Showing, as_utc
@@ -61,10 +54,19 @@ class TicketStore:
     def __init__(
         self, database: Database[Document], capacity: int, expire_after: timedelta
     ) -> None:
-        self._database = database
+        # In this order the first also lists a timing by date and seat, and counts a showing.
+        seat_of_showing = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
+        self._indexes = Indexes(
+            database["tickets"],
+            unique=[
+                IndexModel(seat_of_showing, unique=True),
+                IndexModel("request.key", unique=True, sparse=True),
+            ],
+            expiry="showing_at",
+            expire_after=expire_after,
+        )
         self._capacity = capacity
         self._seats = frozenset(range(1, capacity + 1))
-        self._expire_after = expire_after
         # Seats to try before asking MongoDB, the next one last: not those that this process has
         # taken or seen taken. It only saves round trips: whether a seat or a house is free is
         # always for MongoDB to say.
@@ -74,18 +76,13 @@ class TicketStore:
         self._find_of_timing = GroupCommit(self._find_all_of_timings)
         self._find_taken_seats = GroupCommit(self._find_all_taken_seats)
 
-    @cached_property
+    @property
     def _tickets(self) -> pymongo_collection.Collection[Document]:
-        """The collection; no process uses it before it has made sure of the indexes."""
-        tickets = self._database["tickets"]
-        tickets.create_index(_SEAT_OF_SHOWING, unique=True)
-        tickets.create_index("request.key", unique=True, sparse=True)
-        create_expiry_index(tickets, "showing_at", self._expire_after)
-        return tickets
+        return self._indexes.collection
 
     def prepare(self) -> None:
-        """Make sure of the indexes; raises PyMongoError when MongoDB cannot be reached."""
-        _ = self._tickets
+        """Create the indexes; raises PyMongoError when MongoDB cannot be used."""
+        self._indexes.ensure(max_age=0)
 
     def add(
         self,
@@ -221,6 +218,7 @@ class TicketStore:
         a booking. A refused write means that somebody else got that seat, so a turn is only ever
         lost to a booking that succeeded. Raises SoldOut when no seat is free.
         """
+        self._indexes.ensure()
         untried = self._untried.get(showing)
         if untried is None:
             untried = self._remember(showing, self._seats)

@@ -6,12 +6,12 @@ import logging
 import random
 import re
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Protocol
 
 import pymongo
 from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
-from pymongo.database import Database
 
 from app.operations import metrics
 from app.web.blueprint import Blueprint
@@ -19,7 +19,7 @@ from app.web.problems import PROBLEMS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
-_READY_SECONDS = 2
+_READY_SECONDS = 4
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("Operations", __name__, description="For those who run the service.")
@@ -31,13 +31,20 @@ class HealthSchema(Schema):
     status = fields.String(required=True, metadata={"example": "ok"})
 
 
-def configure(app: Flask, database: Database[Any]) -> None:
+class Store(Protocol):
+    """Where bookings or purchases are kept."""
+
+    def prepare(self) -> None:
+        """Create what a write needs; raises PyMongoError when that cannot be."""
+
+
+def configure(app: Flask, stores: Iterable[Store]) -> None:
     """Give every request an id, the caller's if it is sane; log and count its response.
 
     Neither log nor metrics hold what a customer sent: routes are named by their templates.
-    Readiness asks `database`.
+    The service is ready when each of the `stores` can be used.
     """
-    app.extensions["database"] = database
+    app.extensions["stores"] = stores
 
     @app.before_request
     def start_timing() -> None:
@@ -106,12 +113,13 @@ def live() -> dict[str, str]:
 @blueprint.get("/health/ready")
 @blueprint.response(200, HealthSchema())
 def ready() -> dict[str, str]:
-    """Tell whether MongoDB answers, within two seconds
+    """Tell whether bookings can be stored in MongoDB, within four seconds
 
-    Without it there is no booking, so a balancer should send customers elsewhere.
+    Without that there is no booking, so a balancer should send customers elsewhere.
     """
     with pymongo.timeout(_READY_SECONDS):
-        current_app.extensions["database"].command("ping")
+        for store in current_app.extensions["stores"]:
+            store.prepare()
     return {"status": "ok"}
 
 

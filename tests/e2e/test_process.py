@@ -140,11 +140,18 @@ def test_a_second_service_on_the_same_port_is_refused(service: Service, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "http"), ("SHOW_TIMES", "9:00"), ("MONGODB_URI", "db:27017")]
+    ("name", "value", "shown"),
+    [
+        ("PORT", "http", "PORT='http'"),
+        ("SHOW_TIMES", "9:00", "SHOW_TIMES='9:00'"),
+        ("MONGODB_URI", "db:27017", "MONGODB_URI"),
+    ],
 )
-def test_a_wrong_setting_stops_the_start_in_one_line(tmp_path: Path, name: str, value: str) -> None:
+def test_a_wrong_setting_stops_the_start_in_one_line(
+    tmp_path: Path, name: str, value: str, shown: str
+) -> None:
     message = refusal(tmp_path, free_port(), **{name: value})
-    assert f"{name}='{value}' cannot be used: set " in message
+    assert f"box-office: {shown} cannot be used: it" in message
     assert message.count("\n") == 1
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.race.conftest import without_indexes
 from tests.running import Answer, Connection, Service, outcomes, wait_until
 
 CAPACITY = 20
@@ -31,12 +32,10 @@ Showing = tuple[str, str]
 
 
 @pytest.fixture
-def unguarded(defenceless: Service) -> Service:
+def unguarded(defenceless: Service) -> Iterator[Service]:
     """A service whose database has lost the indexes that guard the tickets."""
-    with defenceless.collection("tickets") as tickets:
-        tickets.drop_index(SEAT_INDEX)
-        tickets.drop_index(KEY_INDEX)
-    return defenceless
+    with without_indexes(defenceless, "tickets", SEAT_INDEX, KEY_INDEX):
+        yield defenceless
 
 
 @pytest.fixture(scope="module")

@@ -48,9 +48,14 @@ def commands() -> Commands:
 
 @pytest.fixture
 def watched(
-    mongod: EmbeddedMongoDB, commands: Commands, settings: Settings, clock: Clock
+    mongod: EmbeddedMongoDB,
+    commands: Commands,
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FlaskClient]:
-    """A client of a service whose commands are listened to."""
+    """A client of a service whose commands are listened to, but for its watch on the indexes."""
+    monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 3600)
     with MongoClient[Any](mongod.uri, event_listeners=[commands]) as mongo:
         client = create_app(mongo["round_trips"], settings=settings, clock=clock).test_client()
         client.get("/")
