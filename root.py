@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -91,9 +92,10 @@ def _listen(host: str, port: int) -> socket.socket:
             return listener
         except OSError as error:
             listener.close()
-            if time.monotonic() > deadline:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 raise StartError(
-                    f"PORT={port} on HOST={host} cannot be used: {error.strerror}; set another PORT"
+                    f"PORT={port} on HOST={host} cannot be used: {error.strerror}; "
+                    "set another PORT or HOST"
                 ) from None
         time.sleep(0.1)
 
