@@ -13,10 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import app.workers
 from app import announce
 from app.config import SettingError, Settings
 from app.operations import log, metrics
-from app.web.worker import OpenConnections, Worker
+from app.web.worker import Logger, OpenConnections, Worker
+from app.workers import Place
 
 try:
     _settings = Settings.from_environ()
@@ -62,12 +64,8 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 control_socket_disable = True
 
-logconfig_dict = log.configuration(_settings.log_level, _settings.log_format)
-logconfig_dict["loggers"]["gunicorn.error"] = {
-    "level": "WARNING",
-    "handlers": [],
-    "propagate": True,
-}
+log.configure(_settings.log_level, _settings.log_format)
+logger_class = Logger
 
 # What the workers share lies in memory. Each has a place there; a successor takes over its figures.
 _places = 2 * workers  # twice as many, for a reload
@@ -78,7 +76,14 @@ _free_places = set(range(_places))
 
 def pre_fork(server: Any, worker: Worker) -> None:
     """Give a new worker a place."""
-    worker.place = _table.row = _free_places.pop() if _free_places else 0
+    worker.place = min(_free_places, default=0)
+    _free_places.discard(worker.place)
+
+
+def post_fork(server: Any, worker: Worker) -> None:
+    """Tell the worker its place."""
+    _table.row = worker.place
+    app.workers.place = Place(worker.place % workers, workers)
 
 
 def child_exit(server: Any, worker: Worker) -> None:

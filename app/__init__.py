@@ -13,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import booking, multiplex
+from app import booking, multiplex, workers
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import Settings
@@ -93,7 +93,7 @@ def create_app(
 
 def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, MultiplexStore]:
     return (
-        TicketStore(database, settings.slot_capacity, settings.expiry_hours),
+        TicketStore(database, settings.slot_capacity, settings.expiry_hours, workers.place),
         MultiplexStore(database, settings.expiry_hours),
     )
 

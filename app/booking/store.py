@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -20,6 +19,7 @@ from app.mongodb.indexes import Indexes
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.refusals import SoldOut
 from app.theatre.showings import Showing, as_utc
+from app.workers import ALONE, Place
 
 Result = TypeVar("Result")
 
@@ -52,7 +52,11 @@ class TicketStore:
     """
 
     def __init__(
-        self, database: Database[Document], capacity: int, expire_after: timedelta
+        self,
+        database: Database[Document],
+        capacity: int,
+        expire_after: timedelta,
+        place: Place = ALONE,
     ) -> None:
         # In this order the first also lists a timing by date and seat, and counts a showing.
         seat_of_showing = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
@@ -66,6 +70,7 @@ class TicketStore:
             expire_after=expire_after,
         )
         self._capacity = capacity
+        self._place = place
         self._seats = frozenset(range(1, capacity + 1))
         # Seats to try before asking MongoDB, the next one last: not those that this process has
         # taken or seen taken. It only saves round trips: whether a seat or a house is free is
@@ -219,12 +224,12 @@ class TicketStore:
         lost to a booking that succeeded. Raises SoldOut when no seat is free.
         """
         self._indexes.ensure()
-        untried = self._untried.get(showing)
-        if untried is None:
-            untried = self._remember(showing, self._seats)
         while True:
+            untried = self._untried.get(showing)
+            if untried is None:
+                untried = self._remember(showing, self._seats)
             try:
-                seat = untried.pop()  # so that other threads try others meanwhile
+                seat = untried.pop()  # so that concurrent requests try others meanwhile
             except IndexError:
                 pass  # none that this process knows of
             else:
@@ -236,21 +241,26 @@ class TicketStore:
                     untried.append(seat)
                     raise
             free = self._seats - self.taken_seats([showing])[showing]
-            untried = self._remember(showing, free)
+            if self._untried.get(showing) is untried:  # no concurrent request has looked since
+                self._remember(showing, free)
             if not free:
                 raise SoldOut
 
     def _remember(self, showing: Showing, free: Set[int]) -> list[int]:
-        """Return these seats in the order in which this process is to try them.
+        """Return these seats in the order in which this process is to try them, the last first.
 
-        That is one beside the other from a seat at random, so that processes which fill a house
-        together meet less often.
+        Each two workers share a part of the house and fill it from its two ends, so they meet only
+        when it is nearly full.
         """
         if showing not in self._untried and len(self._untried) >= _SHOWINGS_REMEMBERED:
             self._untried.clear()
-        seats = sorted(free, reverse=True)
-        first = random.randrange(len(seats) or 1)  # noqa: S311 (a seat is no secret)
-        untried = self._untried[showing] = seats[first:] + seats[:first]
+        pair, downwards = divmod(self._place.number, 2)
+        before = self._capacity * (pair + downwards) // ((self._place.of + 1) // 2)
+
+        def distance(seat: int) -> int:
+            return (before - seat if downwards else seat - before - 1) % self._capacity
+
+        untried = self._untried[showing] = sorted(free, key=distance, reverse=True)
         return untried
 
 

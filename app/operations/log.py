@@ -3,67 +3,39 @@
 from __future__ import annotations
 
 import logging
-import logging.config
 import os
 import stat
 import sys
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TextIO
 
 from flask import g, has_request_context
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 log = logging.getLogger(__name__)
 
 
 def configure(level: str, log_format: str = "auto") -> None:
-    """Log what this service says from `level` on (see `configuration`).
+    """Log what this service says from `level` on, and libraries from WARNING on.
 
-    A server that has configured the root logger keeps its own lines as they are.
-    """
-    chosen = configuration(level, log_format)
-    if logging.getLogger().handlers:
-        del chosen["root"]
-    logging.config.dictConfig(chosen)
-
-
-def configuration(level: str, log_format: str) -> dict[str, Any]:
-    """Return the configuration of logging, as `logging.config.dictConfig` takes it.
-
-    `log_format` is `text`, `json` or `auto`. Libraries are heard from WARNING on. At lower levels
-    they tell more than a log may hold: pymongo whole documents with names and phones, Werkzeug's
-    server the ids of tickets.
+    `log_format` is `text`, `json` or `auto`. At lower levels libraries tell more than a log may
+    hold: pymongo whole documents with names and phones, Werkzeug's server the ids of tickets. A
+    server that has configured the root logger keeps its own lines as they are.
     """
     logging.raiseExceptions = False  # what cannot be logged is lost, and nothing else is
     if log_format == "auto":
         log_format = "text" if sys.stdout and sys.stdout.isatty() else "json"
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": _RequestId}},
-        "formatters": {
-            "text": {"()": _TextFormatter, "fmt": "{asctime} {levelname} {message}", "style": "{"},
-            "json": {
-                "()": "pythonjsonlogger.orjson.OrjsonFormatter",
-                "fmt": "{levelname}{name}{message}",
-                "style": "{",
-                "timestamp": "time",
-                "rename_fields": {"levelname": "level", "name": "logger"},
-            },
-        },
-        "handlers": {
-            "stdout": {
-                "()": NonBlockingHandler,
-                "stream": sys.stdout,
-                "filters": ["request_id"],
-                "formatter": log_format,
-            }
-        },
-        "root": {"handlers": ["stdout"], "level": "WARNING"},
-        "loggers": {
-            "app": {"handlers": ["stdout"], "level": level.upper(), "propagate": False},
-            "werkzeug": {"level": "WARNING"},
-        },
-    }
+    handler = NonBlockingHandler(sys.stdout)
+    handler.addFilter(_RequestId())
+    handler.setFormatter(_FORMATTERS[log_format])
+    ours = logging.getLogger("app")
+    ours.handlers[:] = [handler]
+    ours.setLevel(level.upper())
+    ours.propagate = False
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(handler)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
 class NonBlockingHandler(logging.Handler):
@@ -140,3 +112,14 @@ class _TextFormatter(logging.Formatter):
         if "traceback" in fields:
             line += f"\n{fields['traceback'].rstrip()}"
         return line
+
+
+_FORMATTERS = {
+    "text": _TextFormatter("{asctime} {levelname} {message}", style="{"),
+    "json": OrjsonFormatter(
+        "{levelname}{name}{message}",
+        style="{",
+        timestamp="time",
+        rename_fields={"levelname": "level", "name": "logger"},
+    ),
+}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import re
 import time
 from collections.abc import Iterable
 from typing import Protocol
@@ -16,8 +14,8 @@ from marshmallow import Schema, fields
 from app.operations import metrics
 from app.web.blueprint import Blueprint
 from app.web.problems import PROBLEMS
+from app.web.reading import REQUEST_ID_HEADER, request_id
 
-REQUEST_ID_HEADER = "X-Request-Id"
 PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
 _READY_SECONDS = 4
 
@@ -49,8 +47,7 @@ def configure(app: Flask, stores: Iterable[Store]) -> None:
     @app.before_request
     def start_timing() -> None:
         g.received_at = time.monotonic()
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else _new_request_id()
+        g.request_id = request_id(request.headers.get(REQUEST_ID_HEADER, ""))
 
     @app.after_request
     def log_and_count(response: Response) -> Response:
@@ -96,11 +93,6 @@ def current_metrics() -> metrics.Metrics:
     """Return the metrics of the current app."""
     figures: metrics.Metrics = current_app.extensions["metrics"]
     return figures
-
-
-def _new_request_id() -> str:
-    # It is no secret, so it need not come from the kernel, which takes longer.
-    return f"{random.getrandbits(128):032x}"
 
 
 @blueprint.get("/health/live")

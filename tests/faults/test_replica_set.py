@@ -26,6 +26,10 @@ FAIL_POINTS: dict[str, tuple[str, dict[str, Any]]] = {
         "failCommand",
         {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
     ),
+    "error 64 (not acknowledged by a majority) after a write": (
+        "failCommand",
+        {"writeConcernError": {"code": 64, "errmsg": "timed out"}},
+    ),
     "error 10107 after a write": (
         "failCommand",
         {"writeConcernError": {"code": 10107, "errmsg": "not primary"}},
