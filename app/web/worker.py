@@ -216,6 +216,9 @@ class Worker(GeventWorker):
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
         """Answer a request; close the connection of a client who does not read the response."""
+        gevent.sleep(
+            0
+        )  # the turn of others, or a client who sends many at once would have it alone
         req.body = TimedBody(req)
         try:
             return bool(super().handle_request(listener_name, req, sock, addr))
