@@ -66,13 +66,13 @@ def stalled(service: Service, sent: bytes, clients: int = 200) -> Iterator[list[
         yield connections
 
 
-def assert_serves_promptly(service: Service) -> None:
+def assert_serves_promptly(service: Service, within: float = 3) -> None:
     started = time.monotonic()
     for _ in range(5):
         with contextlib.closing(service.connect()) as connection:
             assert connection.request("POST", "/booktickets", json.loads(BOOKING)).status == 201
             assert connection.request("GET", "/health/ready").status == 200
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < within
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def assert_serves_promptly(service: Service) -> None:
 )
 def test_clients_who_stop_halfway_keep_nobody_waiting(service: Service, sent: bytes) -> None:
     with stalled(service, sent):
-        assert_serves_promptly(service)
+        assert_serves_promptly(service, within=8)  # Their connections are closed after 10.
 
 
 def test_a_client_who_sends_many_requests_at_once_has_one_turn_at_a_time(service: Service) -> None:
