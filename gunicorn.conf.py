@@ -8,7 +8,6 @@ from gevent import monkey
 monkey.patch_all()  # before anything imports ssl, threading or pymongo
 
 import logging
-import os
 import resource
 import sys
 from pathlib import Path
@@ -49,9 +48,6 @@ workers = _settings.workers
 worker_class = Worker
 worker_connections = _connections()
 backlog = 4096
-# Heartbeats of the workers, in memory where there is such a folder: a disk may be full.
-_memory = "/dev/shm"  # noqa: S108 (a name that nobody can guess is gunicorn's affair)
-worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 
 keepalive = 10  # seconds for the headers of a request to arrive, and between two requests
 timeout = 30  # seconds without a heartbeat until a worker is replaced

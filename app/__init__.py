@@ -11,6 +11,7 @@ import pymongo
 from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import booking, multiplex, workers
 from app.booking.service import BookingService
@@ -83,6 +84,10 @@ def create_app(
     for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(each)
     operations.start_metrics(app)
+    if proxies := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs have it
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
+        )
     return app
 
 

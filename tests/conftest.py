@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,13 +113,20 @@ def database(request: pytest.FixtureRequest) -> Database[Any]:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
     """A function that returns what has been logged, a dict a line."""
-    out = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", out)
-    root = logging.getLogger()
-    handlers = root.handlers[:]
-    logs.configure("debug")
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    root.handlers[:] = handlers
+    loggers = [logging.getLogger(), logging.getLogger("app")]
+    before = [logger.handlers[:] for logger in loggers]
+    with tempfile.TemporaryFile("w+") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        logs.configure("debug", "json")
+
+        def logged() -> list[Any]:
+            out.seek(0)
+            return [json.loads(line) for line in out]
+
+        yield logged
+    for logger, handlers in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.propagate = True
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import re
 import time
 from collections.abc import Iterable
 from typing import Protocol
@@ -16,8 +14,8 @@ from marshmallow import Schema, fields
 from app.operations import metrics
 from app.web.blueprint import Blueprint
 from app.web.problems import PROBLEMS
+from app.web.reading import REQUEST_ID_HEADER, request_id
 
-REQUEST_ID_HEADER = "X-Request-Id"
 PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
 _READY_SECONDS = 4
 
@@ -49,34 +47,37 @@ def configure(app: Flask, stores: Iterable[Store]) -> None:
     @app.before_request
     def start_timing() -> None:
         g.received_at = time.monotonic()
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else _new_request_id()
+        g.request_id = request_id(request.headers.get(REQUEST_ID_HEADER, ""))
 
     @app.after_request
     def log_and_count(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
-        method = request.method if request.method in metrics.METHODS else "other"
-        route = str(request.url_rule or metrics.NO_ROUTE)
-        seconds = time.monotonic() - g.received_at
-        figures = current_metrics()
-        figures.count_request(method, route, response.status_code, seconds)
-        if g.get("sold"):
-            figures.count_booking(route)
-        if "problem_code" in g:
-            figures.count_refusal(g.problem_code)
-        log.info(
-            "%s %s %s",
-            method,
-            route,
-            response.status_code,
-            extra={
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "milliseconds": round(seconds * 1000, 2),
-            },
-        )
+        try:
+            _log_and_count(response.status_code)
+        except Exception:
+            # What was booked is booked, and the customer has to hear of it.
+            log.exception("A response could not be logged or counted")
         return response
+
+
+def _log_and_count(status: int) -> None:
+    method = request.method if request.method in metrics.METHODS else "other"
+    route = str(request.url_rule or metrics.NO_ROUTE)
+    seconds = time.monotonic() - g.received_at
+    milliseconds = round(seconds * 1000, 2)
+    log.info(
+        "%s %s %s",
+        method,
+        route,
+        status,
+        extra={"method": method, "route": route, "status": status, "milliseconds": milliseconds},
+    )
+    figures = current_metrics()
+    figures.count_request(method, route, status, seconds)
+    if g.get("sold"):
+        figures.count_booking(route)
+    if "problem_code" in g:
+        figures.count_refusal(g.problem_code)
 
 
 def start_metrics(app: Flask) -> None:
@@ -92,11 +93,6 @@ def current_metrics() -> metrics.Metrics:
     """Return the metrics of the current app."""
     figures: metrics.Metrics = current_app.extensions["metrics"]
     return figures
-
-
-def _new_request_id() -> str:
-    # It is no secret, so it need not come from the kernel, which takes longer.
-    return f"{random.getrandbits(128):032x}"
 
 
 @blueprint.get("/health/live")
