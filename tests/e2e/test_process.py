@@ -7,7 +7,6 @@ import re
 import signal
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -298,8 +297,7 @@ def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
     def ask_and_count(service: Service) -> float:
         wait_until(lambda: len(service.workers()) == 2)
         service.all_at_once([lambda client: client.request("GET", "/api/movies")] * 100, clients=20)
-        with urllib.request.urlopen(f"http://{HOST}:{service.port}/metrics") as answer:
-            found = counted.search(answer.read().decode())
+        found = counted.search(service.metrics())
         return float(found[1]) if found else 0
 
     with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
