@@ -1,4 +1,4 @@
-"""Requests that share round trips each get their own result, and no read is older than asked for."""
+"""Requests that share round trips each get their own result, and no read is out of date."""
 
 from __future__ import annotations
 
