@@ -84,6 +84,11 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongoDB
 
 
 @pytest.fixture(scope="session")
+def mongod_uri(mongod: EmbeddedMongoDB) -> str:
+    return mongod.uri
+
+
+@pytest.fixture(scope="session")
 def mongod_client(mongod: EmbeddedMongoDB) -> Iterator[MongoClient[Any]]:
     with open_client(mongod.uri) as client:
         yield client
