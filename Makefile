@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race faults contract postman screenshots bench lint format lock clean
+.PHONY: help run unit test process race faults contract postman screenshots bench lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,8 +12,14 @@ help: ## list the targets
 run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:5000
 	@exec $(BIN)/python root.py
 
-test: .venv/.dev ## install what the tests need, and run them all
-	$(BIN)/pytest
+test: .venv/.dev ## install what the tests need, and run them (about a minute)
+	$(BIN)/pytest $(PARALLEL)
+
+unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (10 seconds)
+	$(BIN)/pytest $(PARALLEL) -m "not mongod" tests/unit tests/api tests/test_*.py
+
+process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers
+	$(BIN)/pytest $(PARALLEL) tests/e2e
 
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest tests/race --rounds 20 --churn-seconds 60
@@ -21,19 +27,19 @@ race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of
 faults: .venv/.dev ## what breaks, breaks under load: nodes, connections, workers, disks (writes docs/faults.md)
 	$(BIN)/pytest -rs tests/faults --rounds 10 --report docs/faults.md
 
-contract: .venv/.dev ## a live service against its OpenAPI document, with generated requests
-	$(BIN)/pytest -s tests/contract/test_schemathesis.py
+contract: .venv/.dev docs/node_modules/.done ## lint the OpenAPI document, and hold a live service to it
+	$(BIN)/pytest -s tests/contract/test_openapi_linters.py tests/contract/test_schemathesis.py
 
 postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (URL=… for your own service)
 	$(BIN)/pytest -s tests/contract/test_postman.py --url "$(URL)"
 
-screenshots: .venv/.dev docs/node_modules/.done ## the pictures in docs/screenshots, from a real run in a browser
+screenshots: .venv/.dev docs/node_modules/.done ## a real browser: the docs page, and the pictures in docs/screenshots
 	$(BIN)/pytest -s tests/contract/test_browser.py --pictures docs/screenshots
 
 bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; fills in docs/benchmarks.md)
 	$(BIN)/python -m bench
 
-lint: .venv/.dev .venv/.bench ## check style and types
+lint: .venv/.dev ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -64,13 +70,18 @@ docs/node_modules/.done: docs/package-lock.json
 	@touch $@
 
 .venv/.run: requirements.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	@touch $@
-
-.venv/.bench: requirements-bench.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-bench.txt
+	@echo "Installing the service and a MongoDB of its own into .venv: about a minute, once."
+	$(INSTALL) requirements.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@echo "Installing the service and its tests' tools into .venv: about two minutes, once."
+	$(INSTALL) requirements-dev.txt
 	@touch $@
+
+.venv/.bench: requirements-bench.txt | .venv/bin/python
+	$(INSTALL) requirements-bench.txt
+	@touch $@
+
+PARALLEL := --numprocesses auto --maxprocesses 4
+INSTALL := $(BIN)/pip install --disable-pip-version-check --requirement

@@ -9,12 +9,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import mongomock
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -51,6 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--churn-seconds", type=int, default=5, help="length of the random traffic")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs a mongod, as the fixture `database` marks its own."""
+    if isinstance(item, pytest.Function) and "mongod" in item.fixturenames:
+        item.add_marker("mongod")
+
+
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
     """How often a race or a fault is repeated."""
@@ -63,9 +71,15 @@ def _no_outage_was_logged() -> None:
     vars(outages).update(vars(OutageLog()))
 
 
-@pytest.fixture
-def clock() -> Clock:
+@pytest.fixture(scope="session")
+def shared_clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def clock(shared_clock: Clock) -> Clock:
+    shared_clock.now = NOW
+    return shared_clock
 
 
 @pytest.fixture(scope="session")
@@ -96,19 +110,27 @@ def mongod_client(mongod: EmbeddedMongoDB) -> Iterator[MongoClient[Any]]:
 
 @pytest.fixture
 def mongod_database(mongod_client: MongoClient[Any]) -> Iterator[Database[Any]]:
-    database = mongod_client["tests"]
+    yield from emptied_afterwards(mongod_client["tests"])
+
+
+@pytest.fixture(scope="session")
+def mongomock_client() -> MongoClient[Any]:
+    client: MongoClient[Any] = mongomock.MongoClient()
+    return client
+
+
+@pytest.fixture
+def mongomock_database(mongomock_client: MongoClient[Any]) -> Iterator[Database[Any]]:
+    yield from emptied_afterwards(mongomock_client["tests"])
+
+
+def emptied_afterwards(database: Database[Any]) -> Iterator[Database[Any]]:
     yield database
     for name in database.list_collection_names():
         database[name].delete_many({})  # dropping them, and making their indexes again, is slow
 
 
-@pytest.fixture
-def mongomock_database() -> Database[Any]:
-    database: Database[Any] = mongomock.MongoClient()["tests"]
-    return database
-
-
-@pytest.fixture(params=["mongomock", "mongod"])
+@pytest.fixture(params=["mongomock", pytest.param("mongod", marks=pytest.mark.mongod)])
 def database(request: pytest.FixtureRequest) -> Database[Any]:
     """An empty database, of each kind in turn."""
     database: Database[Any] = request.getfixturevalue(f"{request.param}_database")
@@ -139,6 +161,17 @@ def settings() -> Settings:
     return Settings(theatre_timezone=KOLKATA, data_dir=Path("never-used"))
 
 
+@pytest.fixture(scope="session")
+def shared_app(shared_clock: Clock) -> Callable[[Database[Any], Settings], Flask]:
+    """A function that returns the app for a database and settings; making one takes 30 ms."""
+    return cache(partial(create_app, clock=shared_clock))
+
+
 @pytest.fixture
-def client(database: Database[Any], settings: Settings, clock: Clock) -> FlaskClient:
-    return create_app(database, settings=settings, clock=clock).test_client()
+def client(
+    database: Database[Any],
+    settings: Settings,
+    clock: Clock,
+    shared_app: Callable[..., Flask],
+) -> FlaskClient:
+    return shared_app(database, settings=settings).test_client()

@@ -81,6 +81,8 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
+    __del__ = close  # of a connection for a single request
+
 
 @dataclass
 class Service:
@@ -188,13 +190,14 @@ def start_process(
     environ: Mapping[str, str] | None = None,
     log: IO[str] | int = subprocess.DEVNULL,
     under: Sequence[str] = (),
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
     return subprocess.Popen(
         [*under, sys.executable, str(ROOT)],
         env={**inherited, "DATA_DIR": str(data_dir), "PORT": str(port), **(environ or {})},
         stdout=log,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,  # as a terminal starts it, a group of its own
         # Whatever started the tests may have been told by nohup to ignore it.
@@ -213,10 +216,8 @@ def running_service(
     """Run `python root.py` until it answers, and stop it in the end."""
     port = port or free_port()
     with tempfile.TemporaryFile("w+") as log:
-        service = Service(port, start_process(data_dir, port, environ, log, under), data_dir, log)
-        # Nothing is expected there, and it must not fill the pipe.
-        assert service.process.stderr
-        threading.Thread(target=service.process.stderr.read, daemon=True).start()
+        process = start_process(data_dir, port, environ, log, under, subprocess.DEVNULL)
+        service = Service(port, process, data_dir, log)
         try:
             wait_until(lambda: service.connect().request("GET", "/").status == 200)
             yield service

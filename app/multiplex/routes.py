@@ -44,7 +44,10 @@ def multiplex_service() -> MultiplexService:
 @blueprint.reads(body=NewScreenSchema())
 @blueprint.response(201, ScreenSchema())
 def add_screen(seats: int) -> Screen:
-    """Set up a screen"""
+    """Set up a screen
+
+    It gets the next number, and has no movies yet.
+    """
     return multiplex_service().add_screen(seats)
 
 
@@ -52,7 +55,10 @@ def add_screen(seats: int) -> Screen:
 @blueprint.reads()
 @blueprint.response(200, ScreenSchema(many=True))
 def list_screens() -> list[Screen]:
-    """List the screens and their movies"""
+    """List the screens and their movies
+
+    In order of their numbers, with the movies as `GET /api/movies` shows them.
+    """
     return multiplex_service().screens()
 
 

@@ -98,16 +98,19 @@ def current_metrics() -> metrics.Metrics:
 @blueprint.get("/health/live")
 @blueprint.response(200, HealthSchema())
 def live() -> dict[str, str]:
-    """Tell that the process serves"""
+    """Tell that the process serves
+
+    It does not ask MongoDB. Restart the service when this fails.
+    """
     return {"status": "ok"}
 
 
 @blueprint.get("/health/ready")
 @blueprint.response(200, HealthSchema())
 def ready() -> dict[str, str]:
-    """Tell whether bookings can be stored in MongoDB, within four seconds
+    """Tell whether bookings can be stored in MongoDB
 
-    Without that there is no booking, so a balancer should send customers elsewhere.
+    Within four seconds. When this fails, a load balancer should send customers elsewhere.
     """
     with pymongo.timeout(_READY_SECONDS):
         for store in current_app.extensions["stores"]:
@@ -118,5 +121,8 @@ def ready() -> dict[str, str]:
 @blueprint.get("/metrics")
 @blueprint.response(200, {"type": "string"}, content_type="text/plain")
 def show_metrics() -> Response:
-    """Tell Prometheus of requests, bookings and refusals, in all server processes"""
+    """Show metrics for Prometheus
+
+    Requests, bookings and refusals, summed over all server processes.
+    """
     return Response(current_metrics().exposition(), content_type=metrics.CONTENT_TYPE)

@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 from app.theatre.refusals import MalformedJSON, Unauthorized
 from app.web import problems
 
+VERSION = "1.0.0"
 DESCRIPTION = """\
 Box Office books movie tickets, and never sells a seat twice.
 
@@ -33,10 +34,15 @@ def configure(app: Flask, unlimited: tuple[str, ...]) -> flask_smorest.Api:
     """
     app.config.update(
         API_TITLE="Box Office",
-        API_VERSION="1",
+        API_VERSION=VERSION,
         OPENAPI_VERSION="3.1.0",
         API_SPEC_OPTIONS={
-            "info": {"description": DESCRIPTION},
+            "info": {
+                "description": DESCRIPTION,
+                "contact": {"name": "The Box Office authors"},
+                "license": {"name": "MIT License", "identifier": "MIT"},
+            },
+            "security": [],  # routes for the staff have their own
             "components": {"securitySchemes": {"staffKey": {"type": "http", "scheme": "bearer"}}},
         },
     )

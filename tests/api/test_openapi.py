@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +43,11 @@ def operations(document: Any) -> list[tuple[str, str, Any]]:
 def test_it_is_valid(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_its_version_is_that_of_the_project(document: Any) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert document["info"]["version"] == project["version"]
 
 
 def test_every_route_is_in_it(client: FlaskClient, document: Any) -> None:
@@ -168,4 +175,4 @@ def test_the_page_and_its_files_are_here(client: FlaskClient) -> None:
     assert len(files) >= 4
     for file in files:
         assert file.startswith("/docs/")
-        assert client.get(file).status_code == 200
+        assert client.get(file, buffered=True).status_code == 200

@@ -9,6 +9,7 @@ from typing import Any
 
 import pymongo
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.database import Database
@@ -31,11 +32,11 @@ STAFF_ROUTES = [
 
 
 @pytest.fixture
-def guarded(database: Database[Any], settings: Settings, clock: Clock) -> FlaskClient:
+def guarded(
+    database: Database[Any], settings: Settings, shared_app: Callable[..., Flask]
+) -> FlaskClient:
     """A client of a service with a staff key."""
-    return create_app(
-        database, settings=replace(settings, staff_key=KEY), clock=clock
-    ).test_client()
+    return shared_app(database, settings=replace(settings, staff_key=KEY)).test_client()
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status"), STAFF_ROUTES)
@@ -157,8 +158,9 @@ def test_the_log_has_a_line_for_each_request_and_nothing_private(
 
 
 def test_the_metrics_count_requests_bookings_and_refusals_and_nothing_private(
-    client: FlaskClient,
+    database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
+    client = create_app(database, settings=settings, clock=clock).test_client()
     private = traffic(client)
     answer = client.get("/metrics")
     assert answer.status_code == 200
@@ -322,7 +324,10 @@ def test_addresses_begin_with_the_prefix_of_a_trusted_proxy(
         assert len(files) >= 5
         for file in files:
             assert file.startswith(f"{expected}/docs/")
-            assert client.get(file.removeprefix(expected), headers=headers).status_code == 200
+            assert (
+                client.get(file.removeprefix(expected), headers=headers, buffered=True).status_code
+                == 200
+            )
 
 
 def test_a_prefix_cannot_put_a_script_into_the_page(
