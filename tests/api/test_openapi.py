@@ -96,7 +96,7 @@ def test_headers(document: Any) -> None:
         for parameter in operation.get("parameters", ())
         if parameter.get("name") == "Idempotency-Key"
     }
-    assert with_key == {"/booktickets", "/tickets", "/api/tickets"}
+    assert with_key == {"/booktickets", "/tickets", "/api/tickets", "/admissions"}
     assert "Location" in document["paths"]["/booktickets"]["post"]["responses"]["201"]["headers"]
     item = document["paths"]["/tickets/{ticket_id}"]
     for method in ("patch", "delete"):
