@@ -26,6 +26,7 @@ VALID: dict[str, dict[str, Any]] = {
     "/delete": {"ticket_id": "A" * 22, "phone": ASHA["phone"]},
     "/viewontime": {"timing": "18:00", "date": "2046-11-23"},
     "/viewuser": {"ticket_id": "A" * 22},
+    "/admissions": {"admission_code": "A" * 12},
 }
 FIELDS = [(path, field) for path, body in VALID.items() for field in body]
 BAD_VALUES: list[Any] = [
