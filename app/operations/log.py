@@ -54,20 +54,26 @@ class NonBlockingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, or lose it."""
         try:
-            line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+            lines = self._line(record)
+            if self._lost:
+                lines = self._line(self._gap()) + lines
         except Exception:
             return self.handleError(record)
         if self._rest:
             self._rest = self._write(self._rest)
-        unwritten = line if self._rest else self._write(line)
-        if unwritten == line:
+        unwritten = lines if self._rest else self._write(lines)
+        if unwritten == lines:
             self._lost += 1
-            return None
-        self._rest = unwritten
-        if self._lost:
-            lost, self._lost = self._lost, 0
-            log.warning("%s lines of the log were lost, as nobody read them", lost)
+        else:
+            self._rest, self._lost = unwritten, 0
         return None
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
+    def _gap(self) -> logging.LogRecord:
+        text = "%s lines of the log were lost, as nobody read them"
+        return log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (self._lost,), None)
 
     def _write(self, line: bytes) -> bytes:
         """Write as much as there is room for; return what is left."""
