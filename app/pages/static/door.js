@@ -1,0 +1,193 @@
+// The door: who may come in, by scanned or typed code, by camera, or by name.
+
+import { ask, clock, longDate, onSubmit, whileLookedAt } from "./api.js";
+
+const by = (id) => document.getElementById(id);
+const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
+const today = by("door").dataset.today;
+const address = new URLSearchParams(location.search);
+let showing = { date: address.get("date") ?? today, timing: address.get("timing") };
+let tickets = [];
+
+// ---- The staff key, asked for where one is set, and kept for this tab.
+
+let asking = null;
+
+async function askStaff(method, path, options = {}) {
+  for (;;) {
+    const key = sessionStorage.getItem("staff-key");
+    const headers = key ? { Authorization: `Bearer ${key}` } : {};
+    const answer = await ask(method, path, { ...options, headers });
+    if (answer.status !== 401) return answer;
+    await (asking ??= askForKey(key ? answer.body.detail : ""));
+  }
+}
+
+function askForKey(detail) {
+  by("door").hidden = true;
+  by("key-form").hidden = false;
+  by("key-error").textContent = detail;
+  by("staff-key").focus();
+  return new Promise((resume) => {
+    by("key-form").onsubmit = (event) => {
+      event.preventDefault();
+      sessionStorage.setItem("staff-key", by("staff-key").value);
+      by("key-form").hidden = true;
+      asking = null;
+      resume();
+    };
+  });
+}
+
+// ---- The showing that this door is for, and its tickets.
+
+async function openDoor() {
+  const { ok, body } = await ask("GET", `?date=${showing.date}`);
+  const slots = ok ? body : [];
+  // A door is for the showing that starts next, unless the staff say otherwise.
+  showing.timing ??= (slots.find((slot) => slot.bookable) ?? slots.at(-1))?.timing;
+  showings.replaceChildren(...slots.map(({ timing }) => new Option(timing, timing, false, timing === showing.timing)));
+  await whileLookedAt(refresh);
+  if (matchMedia("(pointer: fine)").matches) code.focus();
+}
+
+async function refresh() {
+  const { date, timing } = showing;
+  const { ok, body } = await askStaff("GET", `tickets?${new URLSearchParams({ timing, date })}`);
+  by("door").hidden = false;
+  if (timing !== showing.timing) return;
+  tickets = ok ? body : [];
+  showTickets();
+}
+
+showings.addEventListener("change", () => {
+  showing = { ...showing, timing: showings.value };
+  history.replaceState(null, "", `?${new URLSearchParams(showing)}`);
+  [tickets, verdict.className] = [[], ""];
+  return refresh();
+});
+
+function showTickets() {
+  const { date, timing } = showing;
+  document.querySelector("h1").textContent = `Door · ${timing}, ${date === today ? "today" : longDate(date)}`;
+  const inside = tickets.filter((ticket) => ticket.admitted_at).length;
+  by("booked").textContent = tickets.length;
+  by("in").textContent = inside;
+  by("out").textContent = tickets.length - inside;
+  const found = matching();
+  by("found").textContent = found.length ? "" : tickets.length ? "Nobody of that name. Enter looks it up as a code." : "Nobody has booked yet.";
+  // Rows are filled again rather than made anew, so that the keyboard keeps its place.
+  while (list.children.length > found.length) list.lastElementChild.remove();
+  while (list.children.length < found.length) list.append(by("row").content.cloneNode(true));
+  found.forEach((ticket, number) => {
+    const [seat, name, state, button] = list.children[number].children;
+    seat.textContent = ticket.seat;
+    name.textContent = ticket.name;
+    state.textContent = ticket.admitted_at ? `in ${clock(ticket.admitted_at)}` : "";
+    button.textContent = ticket.admitted_at ? "Undo" : "Admit";
+    button.ariaLabel = `${button.textContent} ${ticket.name}, seat ${ticket.seat}`;
+    button.className = ticket.admitted_at ? "" : "accent";
+    button.onclick = () => (ticket.admitted_at ? askToUndo(ticket) : admit(ticket.admission_code));
+  });
+}
+
+function matching() {
+  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
+  return tickets.filter((ticket) => plain(ticket.name).includes(plain(code.value)));
+}
+
+// ---- Admission.
+
+const NO = {
+  already_admitted: (problem) => `Already in, ${clock(problem.admitted_at)}`,
+  other_showing: ({ ticket }) => `Ticket for ${ticket.date === showing.date ? "" : `${longDate(ticket.date)}, `}${ticket.timing}`,
+  admission_not_open: ({ opens_at: at }) => `Doors open at ${at.startsWith(today) ? "" : `${longDate(at.slice(0, 10))}, `}${clock(at)}`,
+  ticket_expired: () => "Expired",
+  ticket_not_found: () => "No such ticket",
+};
+const waiting = new Set();
+let turn = Promise.resolve();
+
+/** Admit one code after the other: each verdict is about the person in front. */
+function admit(scanned) {
+  const admission_code = scanned.toUpperCase().replace(/[\s-]/g, "");
+  // Scanned again out of impatience, it would be told that it is already in.
+  if (waiting.has(admission_code)) return turn;
+  waiting.add(admission_code);
+  turn = turn.then(async () => {
+    const body = { admission_code, ...showing };
+    const { ok, body: answer } = await askStaff("POST", "admissions", { body, once: true });
+    waiting.delete(admission_code);
+    const { errors = {}, detail } = answer;
+    if (ok) say("yes", "Come in", answer);
+    else say("no", NO[answer.code]?.(answer) ?? (Object.values(errors).flat().join(" ") || detail), answer.ticket);
+    await refresh();
+  });
+  return turn;
+}
+
+function say(kind, words, ticket) {
+  const [word, whose] = verdict.querySelector("p").children;
+  verdict.className = kind;
+  word.textContent = words;
+  whose.textContent = ticket ? `${ticket.name} · seat ${ticket.seat}` : "";
+}
+
+document.addEventListener("trouble", () => waiting.size && say("wait", "No answer, trying again"));
+code.addEventListener("input", showTickets);
+onSubmit(by("scan"), async () => {
+  const text = code.value.trim();
+  if (!text) return;
+  if (matching().length) return list.querySelector("button").focus(); // it was a name
+  code.value = "";
+  showTickets();
+  admit(text);
+});
+
+// ---- Undo, in two steps.
+
+function askToUndo(ticket) {
+  by("undo-title").textContent = `${ticket.name} was admitted by mistake?`;
+  by("undo").showModal();
+  by("undo-yes").onclick = async () => {
+    by("undo").close();
+    const { ok, body } = await askStaff("DELETE", `admissions/${ticket.admission_code}`);
+    say(ok ? "wait" : "no", ok ? "Taken back" : body.detail, ticket);
+    await refresh();
+  };
+}
+by("undo-no").addEventListener("click", () => by("undo").close());
+
+// ---- The camera, where the browser can read codes.
+
+by("camera").hidden = !("BarcodeDetector" in window && navigator.mediaDevices);
+by("camera").addEventListener("click", async () => {
+  const view = by("view");
+  const on = view.hidden;
+  try {
+    if (on) view.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    return say("no", `The camera cannot be used: ${error.message}`);
+  }
+  view.hidden = !on;
+  by("camera").ariaPressed = String(on);
+  if (on) await watch(view);
+  else for (const track of view.srcObject.getTracks()) track.stop();
+});
+
+async function watch(view) {
+  const detector = new BarcodeDetector({ formats: ["qr_code"] });
+  await view.play();
+  let last = null;
+  let seen = 0;
+  while (!view.hidden) {
+    const [found] = await detector.detect(view).catch(() => []);
+    // A code that stays in view is one scan.
+    if (found && found.rawValue !== last) admit((last = found.rawValue));
+    if (found) seen = Date.now();
+    else if (Date.now() - seen > 2000) last = null;
+    await new Promise((resume) => setTimeout(resume, 200));
+  }
+}
+
+await openDoor();
