@@ -88,10 +88,15 @@ export function onSubmit(form, action) {
 /** Write a date such as 2026-11-25 for people. */
 export function longDate(date) {
   const options = { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" };
-  return new Date(date).toLocaleDateString("en-GB", options);
+  return new Date(date).toLocaleDateString("en-GB", options).replace(",", "");
 }
 
-/** Write the time of an instant (ISO 8601) as clocks in the theatre show it, `earlier` seconds before. */
-export function clock(instant, earlier = 0) {
-  return new Date(Date.parse(`${instant.slice(0, 19)}Z`) - 1000 * earlier).toISOString().slice(11, 16);
+/** Write the time of an instant (ISO 8601), as clocks show it in the zone that it is written in. */
+export function clock(instant) {
+  return instant.slice(11, 16);
+}
+
+/** Write the time of an instant, and its date unless it is `day`. */
+export function when(instant, day) {
+  return instant.startsWith(day) ? clock(instant) : `${longDate(instant.slice(0, 10))}, ${clock(instant)}`;
 }

@@ -1,44 +1,58 @@
 // Choosing a day, a showing and a seat: what booking a ticket and changing one have in common.
 
-import { ask, longDate } from "./api.js";
+import { ask, onSubmit, showRefusal } from "./api.js";
 
 export class Choice {
   /**
-   * Bring the markup of choice.html to life.
+   * Bring the markup of choice.html to life, and the form in it that acts on what is chosen.
    *
-   * `mine` is a ticket that is to be changed: its seat counts as free. `changed` is called whenever
-   * what is chosen has changed, `opened` when somebody opens another day or showing.
+   * `act` returns the words on the button for a choice; `send` sends the choice to the API and
+   * returns its answer, which `done` gets if it succeeds. `opened` is called when somebody opens
+   * another day or showing. `mine` is the ticket to be changed: its seat counts as free.
    */
-  constructor(element, { mine, changed, opened = () => {} }) {
+  constructor(element, { act, send, done, opened = () => {}, mine = null }) {
+    Object.assign(this, { act, mine, date: null, timing: null, seat: null, sending: false });
     this.days = element.querySelectorAll(".days a");
     this.showings = element.querySelector(".showings");
     this.house = element.querySelector(".house");
     this.note = this.house.querySelector(".note");
     this.seats = this.house.querySelector(".seats");
-    Object.assign(this, { mine, changed, date: null, timing: null, seat: null });
+    this.form = element.querySelector(".booking");
     element.addEventListener("click", (event) => {
       const link = event.target.closest("[data-date]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       if (link.role === "link") return; // nothing can be booked there
-      this.open(link.dataset).then(() => link.dataset.timing && this.house.scrollIntoView({ block: "nearest" }));
-      opened();
+      const { date, timing } = link.dataset;
+      this.open({ date, timing }).then(() => timing && this.house.scrollIntoView({ block: "nearest" }));
+      opened(this);
     });
     this.seats.addEventListener("change", (event) => {
       this.seat = Number(event.target.value);
       this.note.textContent = "";
-      changed();
+      this.showChoice();
+    });
+    onSubmit(this.form, async () => {
+      const { seat } = this;
+      showRefusal(this.form);
+      if (!seat) return this.focus();
+      this.sending = true;
+      this.showChoice();
+      const answer = await send(this);
+      if (answer.ok) await done(answer.body);
+      this.sending = false;
+      if (answer.body.code === "seat_taken") this.lose(seat);
+      else if (!answer.ok) showRefusal(this.form, answer.body);
+      await this.refresh();
     });
   }
 
   /** Open a day (by default the first one with a showing ahead), and a showing of it. */
-  async open({ date, timing, seat }) {
-    Object.assign(this, { date: date ?? null, timing: timing ?? null, seat: seat ?? null });
+  async open({ date = null, timing = null, seat = null }) {
+    Object.assign(this, { date, timing, seat });
     this.note.textContent = "";
     await this.refresh();
-    for (const day of this.days) {
-      if (day.ariaCurrent) day.scrollIntoView({ block: "nearest", inline: "center" });
-    }
+    this.day()?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   /** Look up again how many seats are free, and which. */
@@ -51,21 +65,17 @@ export class Choice {
       this.date = next.body.map((slot) => slot.date).sort()[0];
     }
     const [slots, slot] = await Promise.all([
-      ask("GET", `?date=${this.date}`, { signal }),
-      this.timing && ask("GET", `seats?date=${this.date}&timing=${this.timing}`, { signal }),
+      ask("GET", `?${new URLSearchParams({ date: this.date })}`, { signal }),
+      this.timing && ask("GET", `seats?${new URLSearchParams({ date: this.date, timing: this.timing })}`, { signal }),
     ]);
     if (signal.aborted) return;
     const errors = Object.values((slot ?? slots).body.errors ?? {}).flat();
     this.showings.querySelector(".refusal").textContent = errors.join(" ");
-    this.showDays();
+    for (const day of this.days) day.ariaCurrent = day === this.day() ? "date" : null;
     this.showShowings(slots.ok ? slots.body : []);
-    this.house.hidden = !slot?.ok;
+    this.house.hidden = this.form.hidden = !slot?.ok;
     if (slot?.ok) this.showSeats(slot.body);
-    this.changed();
-  }
-
-  showDays() {
-    for (const day of this.days) day.ariaCurrent = day.dataset.date === this.date ? "date" : null;
+    this.showChoice();
   }
 
   showShowings(slots) {
@@ -78,25 +88,24 @@ export class Choice {
       Object.assign(link.dataset, { date, timing });
       link.role = open ? null : "link";
       link.ariaDisabled = open ? null : "true";
-      if (open) link.href = `?date=${date}&timing=${timing}`;
+      if (open) link.href = `?${new URLSearchParams({ date, timing })}`;
       else link.removeAttribute("href");
       link.ariaCurrent = timing === this.timing ? "true" : null;
       time.textContent = timing;
-      bar.style.setProperty("--taken", 1 - available / slot.capacity);
+      bar.style.setProperty("--filled", 1 - available / slot.capacity);
       left.textContent = available === 0 ? "sold out" : slot.bookable ? `${available} left` : "started";
     });
   }
 
-  showSeats({ date, timing, capacity, bookable, free_seats }) {
-    const free = new Set(free_seats);
-    const mine = this.isMine({ date, timing }) ? this.mine.seat : null;
+  showSeats(slot) {
+    const free = new Set(slot.free_seats);
+    const mine = this.isMine(slot) ? this.mine.seat : null;
     if (mine) free.add(mine);
-    this.house.querySelector("h2").textContent = `${longDate(date)}, ${timing} · choose a seat`;
-    if (this.seat && !free.has(this.seat)) this.lose(this.seat);
-    else if (!bookable && free.size > 0 && !mine) this.note.textContent = "This showing has started.";
+    if (this.seat && !free.has(this.seat) && !this.sending) this.lose(this.seat);
     else if (free.size === 0) this.note.textContent = "This showing is sold out.";
-    const labels = rowsFor(this.seats, capacity, this.house.querySelector("template"));
-    labels.forEach((label, index) => {
+    else if (!slot.bookable && slot.available > 0) this.note.textContent = "This showing has started.";
+    this.house.querySelector("h2").textContent = `${this.when()} · choose a seat`;
+    rowsFor(this.seats, slot.capacity, this.house.querySelector("template")).forEach((label, index) => {
       const seat = index + 1;
       const [input, text] = label.children;
       const state = seat === mine ? "yours" : free.has(seat) ? "free" : "taken";
@@ -107,27 +116,42 @@ export class Choice {
     });
   }
 
-  /** Give up a chosen seat that somebody else has taken, and say so. */
-  lose(seat) {
-    this.seat = null;
-    this.note.textContent = `Seat ${seat} has just been taken. Please choose another.`;
-    this.changed();
+  showChoice() {
+    const [showing, seat] = this.form.querySelector(".summary").children;
+    showing.textContent = this.when();
+    seat.textContent = this.seat ? `Seat ${this.seat}` : "No seat yet";
+    const words = this.sending ? "One moment …" : this.seat ? this.act(this) : "Choose a seat";
+    this.form.querySelector("button").textContent = words;
   }
 
-  /** Bring the keyboard to what is missing. */
+  /** Give up a seat that somebody else has taken, and say so. */
+  lose(seat) {
+    if (this.seat === seat) this.seat = null;
+    this.note.textContent = `Seat ${seat} has just been taken. Please choose another.`;
+    this.house.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Bring the keyboard to the seats. */
   focus() {
-    const seats = this.seats.querySelectorAll("input:enabled");
-    if (!this.house.hidden && seats.length) seats[0].focus();
-    else this.showings.querySelector("a[href]")?.focus();
+    this.seats.querySelector("input:enabled")?.focus();
   }
 
   isMine({ date, timing }) {
     return this.mine?.date === date && this.mine?.timing === timing;
   }
+
+  day() {
+    return [...this.days].find((day) => day.dataset.date === this.date);
+  }
+
+  when() {
+    const day = this.day()?.innerText.trim().replace(/\s+/g, " ") ?? this.date;
+    return `${day}, ${this.timing}`;
+  }
 }
 
 /** Return the children of `list`, as many as wanted; they stay, so the keyboard keeps its place. */
-function rowsFor(list, number, template) {
+export function rowsFor(list, number, template) {
   while (list.children.length > number) list.lastElementChild.remove();
   while (list.children.length < number) list.append(template.content.cloneNode(true));
   return [...list.children];

@@ -1,6 +1,7 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, longDate, onSubmit, whileLookedAt } from "./api.js";
+import { ask, clock, longDate, onSubmit, when, whileLookedAt } from "./api.js";
+import { rowsFor } from "./choice.js";
 
 const by = (id) => document.getElementById(id);
 const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
@@ -63,30 +64,28 @@ async function refresh() {
 showings.addEventListener("change", () => {
   showing = { ...showing, timing: showings.value };
   history.replaceState(null, "", `?${new URLSearchParams(showing)}`);
-  [tickets, verdict.className] = [[], ""];
+  say("", "", READY);
   return refresh();
 });
 
 function showTickets() {
   const { date, timing } = showing;
-  document.querySelector("h1").textContent = `Door · ${timing}, ${date === today ? "today" : longDate(date)}`;
+  by("title").textContent = `Door · ${timing}`;
+  by("day").textContent = date === today ? "Today" : longDate(date);
   const inside = tickets.filter((ticket) => ticket.admitted_at).length;
   by("booked").textContent = tickets.length;
   by("in").textContent = inside;
   by("out").textContent = tickets.length - inside;
   const found = matching();
   by("found").textContent = found.length ? "" : tickets.length ? "Nobody of that name. Enter looks it up as a code." : "Nobody has booked yet.";
-  // Rows are filled again rather than made anew, so that the keyboard keeps its place.
-  while (list.children.length > found.length) list.lastElementChild.remove();
-  while (list.children.length < found.length) list.append(by("row").content.cloneNode(true));
-  found.forEach((ticket, number) => {
-    const [seat, name, state, button] = list.children[number].children;
+  rowsFor(list, found.length, by("row")).forEach((row, number) => {
+    const ticket = found[number];
+    const [seat, name, state, button] = row.children;
     seat.textContent = ticket.seat;
     name.textContent = ticket.name;
     state.textContent = ticket.admitted_at ? `in ${clock(ticket.admitted_at)}` : "";
     button.textContent = ticket.admitted_at ? "Undo" : "Admit";
     button.ariaLabel = `${button.textContent} ${ticket.name}, seat ${ticket.seat}`;
-    button.className = ticket.admitted_at ? "" : "accent";
     button.onclick = () => (ticket.admitted_at ? askToUndo(ticket) : admit(ticket.admission_code));
   });
 }
@@ -98,10 +97,11 @@ function matching() {
 
 // ---- Admission.
 
+const READY = "Scan or type a code, or find a name in the list.";
 const NO = {
   already_admitted: (problem) => `Already in, ${clock(problem.admitted_at)}`,
-  other_showing: ({ ticket }) => `Ticket for ${ticket.date === showing.date ? "" : `${longDate(ticket.date)}, `}${ticket.timing}`,
-  admission_not_open: ({ opens_at: at }) => `Doors open at ${at.startsWith(today) ? "" : `${longDate(at.slice(0, 10))}, `}${clock(at)}`,
+  other_showing: ({ ticket }) => `Ticket for ${when(ticket.showing_at, showing.date)}`,
+  admission_not_open: (problem) => `Doors open at ${when(problem.opens_at, today)}`,
   ticket_expired: () => "Expired",
   ticket_not_found: () => "No such ticket",
 };
@@ -118,19 +118,22 @@ function admit(scanned) {
     const body = { admission_code, ...showing };
     const { ok, body: answer } = await askStaff("POST", "admissions", { body, once: true });
     waiting.delete(admission_code);
-    const { errors = {}, detail } = answer;
-    if (ok) say("yes", "Come in", answer);
-    else say("no", NO[answer.code]?.(answer) ?? (Object.values(errors).flat().join(" ") || detail), answer.ticket);
+    if (ok) say("yes", "Come in", whose(answer));
+    else say("no", NO[answer.code]?.(answer) ?? (Object.values(answer.errors ?? {}).flat().join(" ") || answer.detail), whose(answer.ticket));
     await refresh();
   });
   return turn;
 }
 
-function say(kind, words, ticket) {
-  const [word, whose] = verdict.querySelector("p").children;
+function whose(ticket) {
+  return ticket ? `${ticket.name} · seat ${ticket.seat}` : "";
+}
+
+function say(kind, words, more = "") {
+  const [word, rest] = verdict.querySelector("p").children;
   verdict.className = kind;
   word.textContent = words;
-  whose.textContent = ticket ? `${ticket.name} · seat ${ticket.seat}` : "";
+  rest.textContent = more;
 }
 
 document.addEventListener("trouble", () => waiting.size && say("wait", "No answer, trying again"));
@@ -152,7 +155,7 @@ function askToUndo(ticket) {
   by("undo-yes").onclick = async () => {
     by("undo").close();
     const { ok, body } = await askStaff("DELETE", `admissions/${ticket.admission_code}`);
-    say(ok ? "wait" : "no", ok ? "Taken back" : body.detail, ticket);
+    say(ok ? "wait" : "no", ok ? "Taken back" : body.detail, whose(ticket));
     await refresh();
   };
 }
@@ -190,4 +193,5 @@ async function watch(view) {
   }
 }
 
+say("", "", READY);
 await openDoor();

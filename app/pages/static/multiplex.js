@@ -13,10 +13,11 @@ async function refresh() {
 
 function show(movie) {
   const row = document.getElementById(`movie-${movie.movie}`) ?? add(movie.movie);
-  const seats = movie.free_seats === 0 ? "sold out" : `${movie.free_seats} left`;
+  const left = movie.free_seats === 0 ? "sold out" : `${movie.free_seats} left`;
   row.querySelector("h2").textContent = movie.title ?? `Movie ${movie.movie}`;
-  const sale = movie.on_sale ? seats : "not on sale yet";
-  row.querySelector("p").textContent = `${longDate(movie.date)}, ${movie.showtime} · screen ${movie.screen} · ${sale}`;
+  row.querySelector(".quiet").textContent = `${longDate(movie.date)}, ${movie.showtime} · screen ${movie.screen}`;
+  row.querySelector(".left").textContent = movie.on_sale ? left : "not on sale yet";
+  row.querySelector(".bar").style.setProperty("--filled", movie.purchased_seats / movie.seats);
   row.querySelector("form").hidden = !movie.on_sale;
   row.date = movie.date;
 }

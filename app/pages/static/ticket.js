@@ -1,37 +1,36 @@
 // A ticket's own page: see it, print it, change its showing or seat, cancel it.
 
-import { ask, clock, longDate, onSubmit, root, showRefusal, whileLookedAt } from "./api.js";
+import { ask, clock, longDate, onSubmit, root, showRefusal, when, whileLookedAt } from "./api.js";
 import { Choice } from "./choice.js";
 
+const by = (id) => document.getElementById(id);
 const id = location.pathname.split("/").filter(Boolean).at(-1);
-const [article, changing, cancelling] = ["article", "#changing", "#cancelling"].map((name) => document.querySelector(name));
-const [actions, changeForm] = [article.querySelector(".actions"), changing.querySelector("form")];
-const said = document.getElementById("status");
-const days = changing.querySelectorAll(".days a");
+const article = document.querySelector("article");
+const parts = { change: by("changing"), cancel: by("cancelling") }; // by the buttons that unfold them
 let ticket = null;
-let choice = null;
 
 async function refresh() {
   const { ok, body } = await ask("GET", `tickets/${id}`);
   if (ok) show(body);
-  else end(ticket ? "This ticket has been cancelled." : body.detail);
-  if (!changing.hidden) await choice.refresh();
+  else if (ticket) end("Ticket cancelled", "Its seat is free for others.");
+  else end("No ticket here", body.detail);
+  if (!parts.change.hidden) await choice.refresh();
 }
 
 function show(current) {
-  ticket = current;
+  ticket = choice.mine = current;
+  const opens = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - 1000 * article.dataset.opensBefore;
   const texts = {
     h1: `${ticket.timing} · Seat ${ticket.seat}`,
     "#date": longDate(ticket.date),
     "#holder": ticket.name,
     "#number": ticket.phone,
-    "#opens": clock(ticket.showing_at, article.dataset.opensBefore),
+    "#opens": when(new Date(opens).toISOString(), ticket.date),
     figcaption: ticket.admission_code.match(/.{4}/g).join(" "),
   };
   for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
-  const code = new URL(`tickets/${id}/qr.svg`, root).href;
   const image = article.querySelector("img");
-  if (image.src !== code) image.src = code;
+  image.getAttribute("src") ?? (image.src = new URL(`tickets/${id}/qr.svg`, root));
   article.hidden = false;
   if (ticket.admitted_at) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
   else if (ticket.expired) close("This ticket has expired.");
@@ -39,84 +38,67 @@ function show(current) {
 
 /** Say why the ticket can no longer be changed, in place of the buttons. */
 function close(reason) {
-  if (said.textContent !== reason) said.textContent = reason;
-  actions.hidden = true;
+  if (by("status").textContent !== reason) by("status").textContent = reason;
+  article.querySelector(".actions").hidden = true;
   unfold(null);
 }
 
 /** Say that there is no ticket, in place of it. */
-function end(reason) {
-  close(reason);
+function end(title, reason) {
+  close("");
   article.hidden = true;
+  by("gone").hidden = false;
+  const [heading, text] = by("gone").children;
+  if (heading.textContent === title) return;
+  heading.textContent = title;
+  text.textContent = reason;
+  heading.focus();
 }
 
-/** Open one of the two parts below the ticket, or none. */
-function unfold(part) {
-  for (const [each, name] of [[changing, "change"], [cancelling, "cancel"]]) {
-    each.hidden = each !== part;
-    document.getElementById(name).ariaExpanded = String(each === part);
+/** Unfold what one of the buttons opens, and fold the other; return whether it is open now. */
+function unfold(name) {
+  for (const [each, part] of Object.entries(parts)) {
+    part.hidden = each !== name || !part.hidden;
+    by(each).ariaExpanded = String(!part.hidden);
   }
+  return name && !parts[name].hidden;
 }
 
-function showChoice() {
-  const { date, timing, seat } = choice;
-  const same = choice.isMine(choice) && seat === ticket.seat;
-  const [showing, place] = changeForm.querySelector(".summary").children;
-  changeForm.hidden = !timing;
-  showing.textContent = `${timing}, ${longDate(date)}`;
-  place.textContent = seat ? `Seat ${seat}` : "No seat yet";
-  const button = changeForm.querySelector("button");
-  button.textContent = same ? "This is your seat now" : seat ? `Move to ${timing}, seat ${seat}` : "Choose a seat";
-}
-
-document.getElementById("change").addEventListener("click", async () => {
-  if (!changing.hidden) return unfold(null);
-  unfold(changing);
-  said.textContent = "";
-  showRefusal(changeForm);
-  choice ??= new Choice(changing, { changed: showChoice });
-  choice.mine = ticket;
-  await choice.open(ticket);
-  days[0].closest("section").scrollIntoView({ block: "start" });
-});
-
-onSubmit(changeForm, async () => {
-  const { date, timing, seat } = choice;
-  showRefusal(changeForm);
-  if (!seat) return choice.focus();
-  const body = { ticket_id: id, phone: ticket.phone, timing_alter: timing, date, seat };
-  const answer = await ask("POST", "update", { body });
-  if (answer.ok) {
-    show(answer.body);
+const choice = new Choice(parts.change, {
+  act: ({ timing, seat, mine, ...chosen }) =>
+    chosen.date === mine.date && timing === mine.timing && seat === mine.seat ? "This is your seat now" : `Move to ${timing}, seat ${seat}`,
+  send({ date, timing, seat }) {
+    const body = { ticket_id: id, phone: ticket.phone, timing_alter: timing, date, seat };
+    return ask("POST", "update", { body });
+  },
+  done(moved) {
+    show(moved);
     unfold(null);
-    said.textContent = `Moved: ${timing}, ${longDate(date)}, seat ${seat}.`;
+    by("status").textContent = `Moved to ${longDate(moved.date)}, ${moved.timing}, seat ${moved.seat}.`;
     scrollTo(0, 0);
-    document.getElementById("change").focus();
-  } else {
-    if (answer.body.code === "seat_taken") choice.lose(seat);
-    else showRefusal(changeForm, answer.body);
-    await choice.refresh();
-  }
+    by("change").focus();
+  },
 });
 
-document.getElementById("cancel").addEventListener("click", () => {
-  if (!cancelling.hidden) return unfold(null);
-  unfold(cancelling);
-  cancelling.elements.phone.focus();
+by("change").addEventListener("click", async () => {
+  if (!unfold("change")) return;
+  by("status").textContent = "";
+  showRefusal(choice.form);
+  await choice.open(ticket);
+  parts.change.scrollIntoView();
 });
 
-document.getElementById("keep").addEventListener("click", () => {
+by("cancel").addEventListener("click", () => unfold("cancel") && by("phone").focus());
+by("keep").addEventListener("click", () => {
   unfold(null);
-  document.getElementById("cancel").focus();
+  by("cancel").focus();
+});
+onSubmit(parts.cancel, async () => {
+  const { ok, status, body } = await ask("POST", "delete", { body: { ticket_id: id, phone: by("phone").value } });
+  // Not found: an earlier attempt had deleted it, and its answer was lost.
+  if (ok || status === 404) end("Ticket cancelled", "Its seat is free for others.");
+  else showRefusal(parts.cancel, body);
 });
 
-onSubmit(cancelling, async () => {
-  const body = { ticket_id: id, phone: cancelling.elements.phone.value };
-  const answer = await ask("POST", "delete", { body });
-  // Not found: the answer to an earlier attempt was lost.
-  if (answer.ok || answer.status === 404) end("This ticket has been cancelled.");
-  else showRefusal(cancelling, answer.body);
-});
-
-document.getElementById("print").addEventListener("click", () => print());
+by("print").addEventListener("click", () => print());
 whileLookedAt(refresh);
