@@ -13,6 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from app import booking, multiplex
+from app.booking.admissions import AdmissionService
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import SettingError, Settings
@@ -63,6 +64,13 @@ def create_app(
         calendar,
         show_times=settings.show_times,
         capacity=settings.slot_capacity,
+        expire_after=settings.expiry_hours,
+        clock=clock,
+    )
+    app.extensions["admissions"] = AdmissionService(
+        tickets,
+        calendar,
+        open_before=settings.admission_hours,
         expire_after=settings.expiry_hours,
         clock=clock,
     )

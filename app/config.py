@@ -156,6 +156,7 @@ class Settings:
     slot_capacity: int = _setting(20, _whole_number(1, 10_000))
     expiry_hours: timedelta = _setting(timedelta(hours=8), _hours)
     advance_days: int = _setting(30, _whole_number(0, 3650))
+    admission_hours: timedelta = _setting(timedelta(hours=2), _hours)
     theatre_timezone: tzinfo = _setting(_machine_zone, _zone)
     phone_region: str = _setting(
         "IN", _one_of(phonenumbers.SUPPORTED_REGIONS, "a two-letter region such as IN")

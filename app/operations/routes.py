@@ -55,6 +55,8 @@ def configure(app: Flask, database: Database[Any]) -> None:
         figures.count_request(method, route, response.status_code, seconds)
         if g.get("sold"):
             figures.count_booking(route)
+        if g.get("admitted"):
+            figures.count_admission()
         if "problem_code" in g:
             figures.count_refusal(g.problem_code)
         log.info(

@@ -83,16 +83,16 @@ class Customers:
             for ticket in tickets.find({"date": {"$in": dates}})
             if (ticket["date"], ticket["timing"]) in houses
         ]
-        ids = {ticket["_id"] for ticket in stored}
+        codes = {ticket["_id"] for ticket in stored}
         by_key = Counter(ticket["request"]["key"] for ticket in stored)
         by_seat = Counter((ticket["timing"], ticket["date"], ticket["seat"]) for ticket in stored)
-        answered = {ticket["ticket_id"] for ticket in self.tickets.values()}
+        answered = {ticket["admission_code"] for ticket in self.tickets.values()}
         return Verdict(
             answered=len(self.tickets),
             retried=self.statuses[503, "database_unavailable"] + self.statuses[0, None],
-            missing=len(answered - ids),
+            missing=len(answered - codes),
             doubled=sum(times - 1 for counts in (by_key, by_seat) for times in counts.values()),
-            unanswered=len(ids - answered),
+            unanswered=len(codes - answered),
             unexpected={
                 f"{status} {code}": number
                 for (status, code), number in self.statuses.items()
