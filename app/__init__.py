@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pymongo
@@ -22,7 +22,7 @@ from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
 from app.operations import rate_limit
 from app.operations import routes as operations
-from app.pages.routes import create_blueprint
+from app.pages.routes import create_pages
 from app.theatre.showings import Calendar
 from app.web import blueprint, openapi
 
@@ -83,9 +83,8 @@ def create_app(
     blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
     for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(each)
-    app.register_blueprint(
-        create_blueprint(app.extensions["booking"], calendar, timedelta(hours=2), clock)
-    )
+    bookings = app.extensions["booking"]
+    app.register_blueprint(create_pages(bookings, calendar, settings.admission_hours, clock))
     operations.start_metrics(app)
     return app
 

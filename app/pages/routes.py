@@ -20,7 +20,7 @@ _HEADERS = {
 }
 
 
-def create_blueprint(
+def create_pages(
     booking: BookingService,
     calendar: Calendar,
     opens_before: timedelta,
@@ -82,8 +82,4 @@ def create_blueprint(
 def _wants_page() -> bool:
     """Tell whether the request is for a shared route, and prefers HTML to JSON."""
     best = request.accept_mimetypes.best_match(["application/json", "text/html"])
-    return (
-        request.endpoint in _SHARED
-        and request.method in ("GET", "HEAD")
-        and best == "text/html"
-    )
+    return request.endpoint in _SHARED and request.method in ("GET", "HEAD") and best == "text/html"

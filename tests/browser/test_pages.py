@@ -31,5 +31,5 @@ def test_people_book_and_are_let_in(tmp_path: Path, request: pytest.FixtureReque
             "MONGOD_PID": str(service.mongod_pid),
             "PICTURES": str(pictures.absolute()),
         }
-        command = [node, "--test", "--test-reporter=spec", PAGES]
+        command = [node, "--test", "--test-reporter=spec", str(PAGES)]
         subprocess.run(command, env={**os.environ, **facts}, check=True)
