@@ -81,5 +81,8 @@ def create_pages(
 
 def _wants_page() -> bool:
     """Tell whether the request is for a shared route, and prefers HTML to JSON."""
-    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
-    return request.endpoint in _SHARED and request.method in ("GET", "HEAD") and best == "text/html"
+    return (
+        request.endpoint in _SHARED
+        and request.method in ("GET", "HEAD")
+        and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+    )

@@ -215,7 +215,7 @@ test("the keyboard alone books a seat", () =>
     await press("Enter");
     await seat(page, 1).waitFor();
     for (let steps = 0; !(await seat(page, 1).evaluate((input) => input === document.activeElement)); steps++) {
-      assert.ok(steps < 20, "Tab reaches the seats");
+      assert.ok(steps < 2, "Tab goes from the showing to its seats");
       await press("Tab");
     }
     await press("ArrowRight", 2);
@@ -297,8 +297,10 @@ test("a scan whose answer is lost is sent again with its key, and still says com
       await route.fetch();
       return route.abort();
     });
-    await page.getByLabel("Name or code").fill(ticket.admission_code);
-    for (let time = 0; time < 2; time++) await page.getByLabel("Name or code").press("Enter");
+    for (let impatience = 0; impatience < 2; impatience++) {
+      await page.getByLabel("Name or code").fill(ticket.admission_code);
+      await page.getByLabel("Name or code").press("Enter");
+    }
     await page.getByText("No answer, trying again").waitFor();
     await page.locator("#verdict").getByText("Come in").waitFor();
     assert.equal(keys.length, 2);
@@ -374,7 +376,7 @@ test("when the database goes and comes back, the page says so and the booking is
 test("every page fits and reads well on phones and desks, by day and by night", async () => {
   const showing = { date: days[0], timing: "18:00" };
   const people = ["Asha Rao", "Meera Nair", "Ravi Iyer", "José Álvarez", "Li Na", "Zoë Martin", "Imran Khan", "Uma Devi"];
-  const houses = { "17:00": 12, "18:00": 8, "19:00": 3, "16:00": 20, "21:00": 19 };
+  const houses = { "09:00": 2, "10:00": 5, "11:00": 9, "14:00": 13, "15:00": 11, "16:00": 20, "17:00": 14, "18:00": 8, "19:00": 3, "21:00": 19 };
   for (const [timing, taken] of Object.entries(houses)) {
     for (let number = (await ticketsOf({ ...showing, timing })).length; number < taken; number++) {
       const seat = timing === "18:00" ? [1, 2, 5, 9, 10, 14, 15, 20][number] : undefined;

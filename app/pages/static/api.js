@@ -3,7 +3,6 @@
 export const root = new URL("../", import.meta.url); // wherever a proxy has put the service
 
 const LONGEST_WAIT = 15_000; // ms; the service gives up on its database sooner
-const AWAY = [429, 502, 503, 504];
 const trouble = document.getElementById("trouble");
 
 /**
@@ -19,7 +18,9 @@ export async function ask(method, path, { body, headers, once = false, signal } 
   while (!signal?.aborted) {
     const answer = await attempt(path, options, signal);
     if (signal?.aborted) return undefined;
-    if (answer && !AWAY.includes(answer.status)) {
+    // What failed by a bug is asked again only if it changes nothing.
+    const away = answer?.status === 429 || answer?.status > 500 || (answer?.status === 500 && method === "GET");
+    if (answer && !away) {
       trouble.textContent = "";
       return answer;
     }
@@ -61,17 +62,21 @@ export function whileLookedAt(action, seconds = 4) {
   return run();
 }
 
+/** Return what a problem of the API says. */
+export function reason({ errors, detail = "" }) {
+  return errors ? Object.values(errors).flat().join(" ") : detail;
+}
+
 /** Show a problem in the API's words: beside the fields it names, and the rest at the form's end. */
 export function showRefusal(form, problem = {}) {
-  const others = { ...problem.errors };
+  const others = { ...problem.errors }; // than those that have a place beside their field
   for (const input of form.querySelectorAll("input[aria-describedby]")) {
     const messages = others[input.name] ?? [];
     delete others[input.name];
     document.getElementById(input.getAttribute("aria-describedby")).textContent = messages.join(" ");
     input.ariaInvalid = messages.length ? "true" : null;
   }
-  const rest = problem.errors ? Object.values(others).flat().join(" ") : (problem.detail ?? "");
-  form.querySelector(".refusal[role=alert]").textContent = rest;
+  form.querySelector(".refusal[role=alert]").textContent = reason(problem.errors ? { errors: others } : problem);
   form.querySelector("[aria-invalid=true]")?.focus();
 }
 

@@ -1,6 +1,6 @@
 // Choosing a day, a showing and a seat: what booking a ticket and changing one have in common.
 
-import { ask, onSubmit, showRefusal } from "./api.js";
+import { ask, onSubmit, reason, showRefusal } from "./api.js";
 
 export class Choice {
   /**
@@ -24,7 +24,7 @@ export class Choice {
       event.preventDefault();
       if (link.role === "link") return; // nothing can be booked there
       const { date, timing } = link.dataset;
-      this.open({ date, timing }).then(() => timing && this.house.scrollIntoView({ block: "nearest" }));
+      this.open({ date, timing }).then(() => timing && this.bringIntoView(link));
       opened(this);
     });
     this.seats.addEventListener("change", (event) => {
@@ -69,8 +69,8 @@ export class Choice {
       this.timing && ask("GET", `seats?${new URLSearchParams({ date: this.date, timing: this.timing })}`, { signal }),
     ]);
     if (signal.aborted) return;
-    const errors = Object.values((slot ?? slots).body.errors ?? {}).flat();
-    this.showings.querySelector(".refusal").textContent = errors.join(" ");
+    const refused = [slot, slots].find((answer) => answer?.ok === false);
+    this.showings.querySelector(".refusal").textContent = refused ? reason(refused.body) : "";
     for (const day of this.days) day.ariaCurrent = day === this.day() ? "date" : null;
     this.showShowings(slots.ok ? slots.body : []);
     this.house.hidden = this.form.hidden = !slot?.ok;
@@ -104,7 +104,7 @@ export class Choice {
     if (this.seat && !free.has(this.seat) && !this.sending) this.lose(this.seat);
     else if (free.size === 0) this.note.textContent = "This showing is sold out.";
     else if (!slot.bookable && slot.available > 0) this.note.textContent = "This showing has started.";
-    this.house.querySelector("h2").textContent = `${this.when()} · choose a seat`;
+    this.house.querySelector("h2").textContent = `${this.when()}\u00a0· choose a seat`;
     rowsFor(this.seats, slot.capacity, this.house.querySelector("template")).forEach((label, index) => {
       const seat = index + 1;
       const [input, text] = label.children;
@@ -113,7 +113,9 @@ export class Choice {
       input.disabled = state === "taken";
       input.checked = seat === this.seat;
       input.ariaLabel = `Seat ${seat}, ${state}`;
+      label.dataset.state = state;
     });
+    if (document.activeElement.matches(".seats :disabled")) this.focus();
   }
 
   showChoice() {
@@ -131,7 +133,13 @@ export class Choice {
     this.house.scrollIntoView({ block: "nearest" });
   }
 
-  /** Bring the keyboard to the seats. */
+  /** Bring the seats of the showing that `link` has opened before the eyes, and the keyboard to them. */
+  bringIntoView(link) {
+    this.house.scrollIntoView({ block: "nearest" });
+    if (document.activeElement === link) this.house.querySelector("h2").focus({ preventScroll: true });
+  }
+
+  /** Bring the keyboard to the free seats. */
   focus() {
     this.seats.querySelector("input:enabled")?.focus();
   }

@@ -13,7 +13,8 @@ const choice = new Choice(document.querySelector(".choice"), {
   },
   done({ ticket_id }) {
     location.assign(new URL(`tickets/${ticket_id}`, root));
-    return new Promise(() => {}); // until the page goes, a second click does nothing
+    // Until this page goes, a second click does nothing.
+    return new Promise((resume) => addEventListener("pagehide", resume, { once: true }));
   },
   // The address bar says what is open, so that a link can be sent, and Back goes back.
   opened({ date, timing }) {

@@ -1,6 +1,6 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, longDate, onSubmit, when, whileLookedAt } from "./api.js";
+import { ask, clock, longDate, onSubmit, reason, when, whileLookedAt } from "./api.js";
 import { rowsFor } from "./choice.js";
 
 const by = (id) => document.getElementById(id);
@@ -47,7 +47,9 @@ async function openDoor() {
   const slots = ok ? body : [];
   // A door is for the showing that starts next, unless the staff say otherwise.
   showing.timing ??= (slots.find((slot) => slot.bookable) ?? slots.at(-1))?.timing;
-  showings.replaceChildren(...slots.map(({ timing }) => new Option(timing, timing, false, timing === showing.timing)));
+  const timings = new Set([...slots.map((slot) => slot.timing), showing.timing]);
+  showings.replaceChildren(...Array.from(timings, (timing) => new Option(timing, timing, false, timing === showing.timing)));
+  by("day").textContent = showing.date === today ? "Today" : longDate(showing.date);
   await whileLookedAt(refresh);
   if (matchMedia("(pointer: fine)").matches) code.focus();
 }
@@ -55,9 +57,10 @@ async function openDoor() {
 async function refresh() {
   const { date, timing } = showing;
   const { ok, body } = await askStaff("GET", `tickets?${new URLSearchParams({ timing, date })}`);
-  by("door").hidden = false;
+  by("door").hidden = showings.hidden = false;
   if (timing !== showing.timing) return;
-  tickets = ok ? body : [];
+  if (!ok) return say("no", reason(body));
+  tickets = body;
   showTickets();
 }
 
@@ -69,9 +72,6 @@ showings.addEventListener("change", () => {
 });
 
 function showTickets() {
-  const { date, timing } = showing;
-  by("title").textContent = `Door · ${timing}`;
-  by("day").textContent = date === today ? "Today" : longDate(date);
   const inside = tickets.filter((ticket) => ticket.admitted_at).length;
   by("booked").textContent = tickets.length;
   by("in").textContent = inside;
@@ -119,7 +119,7 @@ function admit(scanned) {
     const { ok, body: answer } = await askStaff("POST", "admissions", { body, once: true });
     waiting.delete(admission_code);
     if (ok) say("yes", "Come in", whose(answer));
-    else say("no", NO[answer.code]?.(answer) ?? (Object.values(answer.errors ?? {}).flat().join(" ") || answer.detail), whose(answer.ticket));
+    else say("no", NO[answer.code]?.(answer) ?? reason(answer), whose(answer.ticket));
     await refresh();
   });
   return turn;
@@ -155,7 +155,7 @@ function askToUndo(ticket) {
   by("undo-yes").onclick = async () => {
     by("undo").close();
     const { ok, body } = await askStaff("DELETE", `admissions/${ticket.admission_code}`);
-    say(ok ? "wait" : "no", ok ? "Taken back" : body.detail, whose(ticket));
+    say(ok ? "wait" : "no", ok ? "Taken back" : reason(body), whose(ticket));
     await refresh();
   };
 }

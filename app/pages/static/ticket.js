@@ -12,7 +12,7 @@ let ticket = null;
 async function refresh() {
   const { ok, body } = await ask("GET", `tickets/${id}`);
   if (ok) show(body);
-  else if (ticket) end("Ticket cancelled", "Its seat is free for others.");
+  else if (ticket) end("Ticket cancelled", "Its seat is on sale again.");
   else end("No ticket here", body.detail);
   if (!parts.change.hidden) await choice.refresh();
 }
@@ -96,7 +96,7 @@ by("keep").addEventListener("click", () => {
 onSubmit(parts.cancel, async () => {
   const { ok, status, body } = await ask("POST", "delete", { body: { ticket_id: id, phone: by("phone").value } });
   // Not found: an earlier attempt had deleted it, and its answer was lost.
-  if (ok || status === 404) end("Ticket cancelled", "Its seat is free for others.");
+  if (ok || status === 404) end("Ticket cancelled", "Its seat is on sale again.");
   else showRefusal(parts.cancel, body);
 });
 
