@@ -56,7 +56,7 @@ class PhoneMismatch(BoxOfficeError):
 
 
 class TicketNotFound(BoxOfficeError):
-    """No ticket has this id: never booked, deleted, or expired and removed."""
+    """No ticket has this id or code: never booked, deleted, or expired and removed."""
 
     code = "ticket_not_found"
     detail = "There is no ticket with this id."
