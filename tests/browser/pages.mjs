@@ -12,6 +12,7 @@ const axe = require("axe-core").source;
 
 const ASHA = { name: "Asha Rao", phone: "98765 43210" };
 const RAVI = { name: "Ravi Iyer", phone: "91234 56780" };
+const SHOWN = ["customers", "ticket", "door", "door-yes", "multiplex"]; // of the pages that are looked at
 const STAFF = { Authorization: `Bearer ${STAFF_KEY}` };
 
 let browser;
@@ -163,8 +164,11 @@ test("a double click books once", () =>
   withPage(address({ date: days[1], timing: "10:00" }), async (page) => {
     await seat(page, 1).check();
     await fillIn(page, ASHA);
+    let sent = 0;
+    await page.route("**/tickets", (route) => route.continue(sent++));
     await page.getByRole("button", { name: "Book seat 1" }).dblclick();
     await page.waitForURL(/\/tickets\//);
+    assert.equal(sent, 1);
     assert.equal((await ticketsOf({ date: days[1], timing: "10:00" })).length, 1);
   }));
 
@@ -191,6 +195,23 @@ test("refusals stand beside their fields in the API's own words", () =>
     assert.match(beside, /^Not a valid phone number/);
     assert.equal(await page.getByLabel("Phone").inputValue(), "98765");
     await assertSound(page);
+  }));
+
+test("below a proxy's path prefix, a ticket is booked all the same", () =>
+  withPage(`theatre/${address({ date: days[1], timing: "13:00" })}`, async (page) => {
+    await bookOnPage(page, ASHA, 11);
+    await page.waitForURL(/\/theatre\/tickets\//);
+    await page.getByRole("heading", { name: "13:00 · Seat 11" }).waitFor();
+    await page.waitForFunction(() => document.querySelector("figure img").naturalWidth > 0);
+    await page.getByRole("link", { name: "Box Office" }).click();
+    await page.getByRole("link", { name: /^13:00/ }).waitFor();
+  }, {
+    prepare: (page) => page.route(/./, async (route) => {
+      const [url, headers] = [route.request().url(), route.request().headers()];
+      if (!url.startsWith(`${baseUrl}/theatre/`)) return route.fulfill({ status: 404 });
+      const behind = { url: url.replace("/theatre/", "/"), headers: { ...headers, "X-Forwarded-Prefix": "/theatre" } };
+      return route.fulfill({ response: await route.fetch(behind) });
+    }),
   }));
 
 test("the address keeps day and showing, and Back goes back", () =>
@@ -412,6 +433,13 @@ test("every page fits and reads well on phones and desks, by day and by night", 
       await page.getByText("Come in").waitFor();
       await api("DELETE", `admissions/${admission_code}`, undefined, STAFF);
     }],
+    undo: [`door${address(showing)}`, (page) => page.getByRole("button", { name: /^Undo/ }).first().click()],
+    gone: ["tickets/nobody-has-this", (page) => page.getByRole("heading", { name: "No ticket here" }).waitFor()],
+    away: [address(showing), async (page) => {
+      await seat(page, 8).check();
+      await page.route("**/seats?*", (route) => route.abort());
+      await page.getByText("The box office does not answer.").waitFor();
+    }],
     "door-key": ["door", (page) => page.getByLabel("Staff key").waitFor()],
     multiplex: ["multiplex", (page) => page.getByText("not on sale yet").waitFor()],
   };
@@ -422,7 +450,7 @@ test("every page fits and reads well on phones and desks, by day and by night", 
           await act(page);
           await assertSound(page);
           const file = `page-${name}-${width}${dark ? "-dark" : ""}.png`;
-          if (PICTURES) await page.screenshot({ path: path.join(PICTURES, file), fullPage: true });
+          if (PICTURES && SHOWN.includes(name)) await page.screenshot({ path: path.join(PICTURES, file), fullPage: true });
         }, { width, dark, prepare: name === "door-key" ? undefined : withKey });
       }
     }

@@ -23,6 +23,7 @@ def test_people_book_and_are_let_in(tmp_path: Path, request: pytest.FixtureReque
         "THEATRE_TIMEZONE": "Asia/Kolkata",
         "ADMISSION_HOURS": "48",  # tomorrow's doors are open, whatever the time is now
         "STAFF_KEY": STAFF_KEY,
+        "TRUSTED_PROXIES": "1",  # which one of the tests plays
     }
     with running_service(tmp_path / "data", environ=environ) as service:
         facts = {

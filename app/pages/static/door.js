@@ -9,6 +9,7 @@ const today = by("door").dataset.today;
 const address = new URLSearchParams(location.search);
 let showing = { date: address.get("date") ?? today, timing: address.get("timing") };
 let tickets = [];
+const LATE = 30 * 60_000; // ms
 
 // ---- The staff key, asked for where one is set, and kept for this tab.
 
@@ -44,14 +45,26 @@ function askForKey(detail) {
 
 async function openDoor() {
   const { ok, body } = await ask("GET", `?date=${showing.date}`);
+  if (!ok && !showing.timing) {
+    showing.date = today; // and not whatever the address says
+    return openDoor();
+  }
   const slots = ok ? body : [];
-  // A door is for the showing that starts next, unless the staff say otherwise.
-  showing.timing ??= (slots.find((slot) => slot.bookable) ?? slots.at(-1))?.timing;
+  // Unless the staff say otherwise, the next showing, or the last one for those who come late.
+  const next = slots.find((slot) => Date.parse(slot.showing_at) > Date.now() - LATE);
+  showing.timing ??= (next ?? slots.at(-1))?.timing;
+  keepAddress();
   const timings = new Set([...slots.map((slot) => slot.timing), showing.timing]);
   showings.replaceChildren(...Array.from(timings, (timing) => new Option(timing, timing, false, timing === showing.timing)));
   by("day").textContent = showing.date === today ? "Today" : longDate(showing.date);
   await whileLookedAt(refresh);
   if (matchMedia("(pointer: fine)").matches) code.focus();
+}
+
+// Loaded again, the page is for the same showing; as a bookmark, for that of the day.
+function keepAddress() {
+  const { date, timing } = showing;
+  history.replaceState(null, "", `?${new URLSearchParams(date === today ? { timing } : { date, timing })}`);
 }
 
 async function refresh() {
@@ -66,7 +79,7 @@ async function refresh() {
 
 showings.addEventListener("change", () => {
   showing = { ...showing, timing: showings.value };
-  history.replaceState(null, "", `?${new URLSearchParams(showing)}`);
+  keepAddress();
   say("", "", READY);
   return refresh();
 });
