@@ -23,12 +23,12 @@ _HEADERS = {
 def create_pages(
     booking: BookingService,
     calendar: Calendar,
-    opens_before: timedelta,
+    open_before: timedelta,
     clock: Callable[[], datetime],
 ) -> Blueprint:
     """Return the pages, and the negotiation at the routes that they share with the API.
 
-    `opens_before` is how long before a showing its door opens; `clock` returns the current
+    `open_before` is how long before a showing its door opens; `clock` returns the current
     instant.
     """
     blueprint = Blueprint(
@@ -46,7 +46,7 @@ def create_pages(
             name=name,
             zone=calendar.zone,
             days=[today + timedelta(days=number) for number in range(calendar.advance_days + 1)],
-            opens_before=opens_before.total_seconds(),
+            open_before=open_before.total_seconds(),
         )
 
     @blueprint.get("/door")

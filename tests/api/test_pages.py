@@ -45,7 +45,7 @@ def assert_page(response: TestResponse, status: int = 200) -> None:
     "accept",
     [None, "*/*", "application/json", "text/html, application/json", "text/html;q=0.5, */*"],
 )
-def test_who_does_not_prefer_html_gets_json(client: FlaskClient, accept: str | None) -> None:
+def test_clients_that_do_not_prefer_html_get_json(client: FlaskClient, accept: str | None) -> None:
     headers = {"Accept": accept} if accept else {}
     for path in ("/", f"/tickets/{book(client)['ticket_id']}"):
         response = client.get(path, headers=headers)
@@ -55,7 +55,7 @@ def test_who_does_not_prefer_html_gets_json(client: FlaskClient, accept: str | N
 
 
 @pytest.mark.parametrize("accept", [BROWSER["Accept"], "text/html", "text/html, */*;q=0.1"])
-def test_who_prefers_html_gets_a_page(client: FlaskClient, accept: str) -> None:
+def test_clients_that_prefer_html_get_a_page(client: FlaskClient, accept: str) -> None:
     for path in ("/", f"/tickets/{book(client)['ticket_id']}"):
         response = client.get(path, headers={"Accept": accept})
         assert_page(response)
@@ -145,7 +145,7 @@ def test_the_days_are_those_that_can_be_booked(
     for day in days:
         assert client.get(f"/?date={day}").status_code == 200
     assert "Times are in Asia/Kolkata" in page
-    assert 'data-opens-before="5400.0"' in client.get("/tickets/x", headers=BROWSER).text
+    assert 'data-open-before="5400.0"' in client.get("/tickets/x", headers=BROWSER).text
 
 
 def test_a_page_says_nothing_about_the_ticket_itself(client: FlaskClient) -> None:

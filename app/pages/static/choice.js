@@ -24,7 +24,7 @@ export class Choice {
       event.preventDefault();
       if (link.role === "link") return; // nothing can be booked there
       const { date, timing } = link.dataset;
-      this.open({ date, timing }).then(() => timing && this.bringIntoView(link));
+      this.open({ date, timing }).then(() => timing && this.goToSeats(link));
       opened(this);
     });
     this.seats.addEventListener("change", (event) => {
@@ -133,13 +133,13 @@ export class Choice {
     this.house.scrollIntoView({ block: "nearest" });
   }
 
-  /** Bring the seats of the showing that `link` has opened before the eyes, and the keyboard to them. */
-  bringIntoView(link) {
+  /** Scroll to the seats of the showing that `link` has opened, and move the focus there with it. */
+  goToSeats(link) {
     this.house.scrollIntoView({ block: "nearest" });
     if (document.activeElement === link) this.house.querySelector("h2").focus({ preventScroll: true });
   }
 
-  /** Bring the keyboard to the free seats. */
+  /** Focus the first free seat. */
   focus() {
     this.seats.querySelector("input:enabled")?.focus();
   }

@@ -45,7 +45,7 @@ function askForKey(detail) {
 
 async function openDoor() {
   const { ok, body } = await ask("GET", `?date=${showing.date}`);
-  if (!ok && !showing.timing) {
+  if (!ok && !showing.timing && showing.date !== today) {
     showing.date = today; // and not whatever the address says
     return openDoor();
   }
@@ -61,7 +61,7 @@ async function openDoor() {
   if (matchMedia("(pointer: fine)").matches) code.focus();
 }
 
-// Loaded again, the page is for the same showing; as a bookmark, for that of the day.
+// A reload keeps the showing; a bookmark opens the same timing on the current day.
 function keepAddress() {
   const { date, timing } = showing;
   history.replaceState(null, "", `?${new URLSearchParams(date === today ? { timing } : { date, timing })}`);
@@ -90,7 +90,8 @@ function showTickets() {
   by("in").textContent = inside;
   by("out").textContent = tickets.length - inside;
   const found = matching();
-  by("found").textContent = found.length ? "" : tickets.length ? "Nobody of that name. Enter looks it up as a code." : "Nobody has booked yet.";
+  const nobody = tickets.length ? "Nobody by that name. Enter looks it up as a code." : "Nobody has booked yet.";
+  by("found").textContent = found.length ? "" : nobody;
   rowsFor(list, found.length, by("row")).forEach((row, number) => {
     const ticket = found[number];
     const [seat, name, state, button] = row.children;
@@ -121,13 +122,14 @@ const NO = {
 const waiting = new Set();
 let turn = Promise.resolve();
 
-/** Admit one code after the other: each verdict is about the person in front. */
+/** Admit one code after the other, so that each verdict is about the person in front. */
 function admit(scanned) {
   const admission_code = scanned.toUpperCase().replace(/[\s-]/g, "");
   // Scanned again out of impatience, it would be told that it is already in.
   if (waiting.has(admission_code)) return turn;
   waiting.add(admission_code);
-  turn = turn.then(async () => {
+  // A bug in one admission does not stop the next.
+  turn = turn.catch(() => {}).then(async () => {
     const body = { admission_code, ...showing };
     const { ok, body: answer } = await askStaff("POST", "admissions", { body, once: true });
     waiting.delete(admission_code);

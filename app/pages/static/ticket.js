@@ -10,16 +10,16 @@ const parts = { change: by("changing"), cancel: by("cancelling") }; // by the bu
 let ticket = null;
 
 async function refresh() {
+  if (!by("gone").hidden) return;
   const { ok, body } = await ask("GET", `tickets/${id}`);
   if (ok) show(body);
-  else if (ticket) end("Ticket cancelled", "Its seat is on sale again.");
   else end("No ticket here", body.detail);
   if (!parts.change.hidden) await choice.refresh();
 }
 
 function show(current) {
   ticket = choice.mine = current;
-  const opens = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - 1000 * article.dataset.opensBefore;
+  const opens = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - 1000 * article.dataset.openBefore;
   const texts = {
     h1: `${ticket.timing} · Seat ${ticket.seat}`,
     "#date": longDate(ticket.date),
@@ -49,7 +49,6 @@ function end(title, reason) {
   article.hidden = true;
   by("gone").hidden = false;
   const [heading, text] = by("gone").children;
-  if (heading.textContent === title) return;
   heading.textContent = title;
   text.textContent = reason;
   heading.focus();
@@ -65,8 +64,10 @@ function unfold(name) {
 }
 
 const choice = new Choice(parts.change, {
-  act: ({ timing, seat, mine, ...chosen }) =>
-    chosen.date === mine.date && timing === mine.timing && seat === mine.seat ? "This is your seat now" : `Move to ${timing}, seat ${seat}`,
+  act(chosen) {
+    const same = chosen.isMine(chosen) && chosen.seat === ticket.seat;
+    return same ? "This is your seat now" : `Move to ${chosen.timing}, seat ${chosen.seat}`;
+  },
   send({ date, timing, seat }) {
     const body = { ticket_id: id, phone: ticket.phone, timing_alter: timing, date, seat };
     return ask("POST", "update", { body });
