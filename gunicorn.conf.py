@@ -8,15 +8,17 @@ from gevent import monkey
 monkey.patch_all()  # before anything imports ssl, threading or pymongo
 
 import logging
-import os
 import resource
 import sys
 from pathlib import Path
 from typing import Any
 
+import app.workers
+from app import announce
 from app.config import SettingError, Settings
 from app.operations import log, metrics
-from app.web.worker import OpenConnections, Worker
+from app.web.worker import Logger, OpenConnections, Worker
+from app.workers import Place
 
 try:
     _settings = Settings.from_environ()
@@ -46,9 +48,6 @@ workers = _settings.workers
 worker_class = Worker
 worker_connections = _connections()
 backlog = 4096
-# Heartbeats of the workers, in memory where there is such a folder: a disk may be full.
-_memory = "/dev/shm"  # noqa: S108 (a name that nobody can guess is gunicorn's affair)
-worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 
 keepalive = 10  # seconds for the headers of a request to arrive, and between two requests
 timeout = 30  # seconds without a heartbeat until a worker is replaced
@@ -65,7 +64,8 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 control_socket_disable = True
 
-logconfig_dict = log.configuration(_settings.log_level, _settings.log_format)
+log.configure(_settings.log_level, _settings.log_format)
+logger_class = Logger
 
 # What the workers share lies in memory. Each has a place there; a successor takes over its figures.
 _places = 2 * workers  # twice as many, for a reload
@@ -76,7 +76,14 @@ _free_places = set(range(_places))
 
 def pre_fork(server: Any, worker: Worker) -> None:
     """Give a new worker a place."""
-    worker.place = _table.row = _free_places.pop() if _free_places else 0
+    worker.place = min(_free_places, default=0)
+    _free_places.discard(worker.place)
+
+
+def post_fork(server: Any, worker: Worker) -> None:
+    """Tell the worker its place."""
+    _table.row = worker.place
+    app.workers.place = Place(worker.place % workers, workers)
 
 
 def child_exit(server: Any, worker: Worker) -> None:
@@ -86,5 +93,6 @@ def child_exit(server: Any, worker: Worker) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Say where the service is."""
+    """Say where the service is, and what an operator should know."""
+    announce(_settings)
     logging.getLogger("app").info("Serving http://%s with %s workers", bind, workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -14,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from app import create_app
+from app import announce, create_app
 from app.config import SettingError, Settings
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.operations import log
 
 _HOME = Path(__file__).parent
+_STDERR = 2  # the last of the three standard streams
 _PORT_WAIT_SECONDS = 3
 _BACKLOG = 4096  # connections that wait to be accepted
 
@@ -34,6 +36,7 @@ def main() -> None:
     MongoDB is an embedded one, unless MONGODB_URI names another. It is started before gunicorn and
     stopped after it.
     """
+    _open_standard_streams()
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
@@ -51,8 +54,13 @@ def main() -> None:
         sys.exit(f"box-office: {error}")
     except KeyboardInterrupt:
         pass  # asked to stop before gunicorn ran
-    finally:
-        _forget_a_closed_log()
+
+
+def _open_standard_streams() -> None:
+    """Open what was closed (`>&-`), or a socket would get its number, and what is written to it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
 
 
 def _leave(*_: object) -> NoReturn:
@@ -84,9 +92,10 @@ def _listen(host: str, port: int) -> socket.socket:
             return listener
         except OSError as error:
             listener.close()
-            if time.monotonic() > deadline:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 raise StartError(
-                    f"PORT={port} on HOST={host} cannot be used: {error.strerror}; set another PORT"
+                    f"PORT={port} on HOST={host} cannot be used: {error.strerror}; "
+                    "set another PORT or HOST"
                 ) from None
         time.sleep(0.1)
 
@@ -110,22 +119,20 @@ def _serve(listener: socket.socket, environ: dict[str, str]) -> None:
         server.terminate()
         status = server.wait()
         logging.getLogger("app.root").info("Stopped")
-    if status != 0:
+    if status < 0:
+        raise StartError(f"The server was ended by a signal: {signal.strsignal(-status)}.")
+    if status > 0:
         raise StartError(f"The server ended with status {status}; the lines above say why.")
-
-
-def _forget_a_closed_log() -> None:
-    """Exit as usual even when nobody reads the log any more (the recipe is in Python's docs)."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
     main()
 else:
-    _settings = Settings.from_environ()
-    if not logging.getLogger().handlers:  # a server that configures logging has its way
+    try:
+        _settings = Settings.from_environ()
+    except SettingError as error:
+        sys.exit(f"box-office: {error}")
+    if not logging.getLogger("app").handlers:  # our gunicorn.conf.py has done so already
         log.configure(_settings.log_level, _settings.log_format)
+        announce(_settings)
     app = create_app(settings=_settings)

@@ -11,13 +11,14 @@ import pymongo
 from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import booking, multiplex
+from app import booking, multiplex, workers
 from app.booking.admissions import AdmissionService
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
-from app.config import SettingError, Settings
-from app.mongodb.client import is_outage, open_client
+from app.config import Settings
+from app.mongodb.client import log_ignored_options, open_client, outages
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
 from app.operations import rate_limit
@@ -27,14 +28,22 @@ from app.theatre.showings import Calendar
 from app.web import blueprint, openapi
 
 DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
-_PREPARE_SECONDS = 2
-
 log = logging.getLogger(__name__)
+
+_PREPARE_SECONDS = 2
 
 
 def utc_now() -> datetime:
     """Return the current instant."""
     return datetime.now(UTC)
+
+
+class BoxOffice(Flask):
+    """Flask, for views and hooks that are plain functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`; Flask would look at each of them again in every request."""
+        return func
 
 
 def create_app(
@@ -47,18 +56,18 @@ def create_app(
 
     `database` is any pymongo-compatible one, mongomock's too; by default it is the one that
     `settings` (by default the environment) name. `clock` returns the current instant, zone-aware.
-    Raises SettingError when a setting cannot be used. MongoDB may be away: the service then
-    answers 503 until it is there.
+    Raises SettingError when a setting cannot be used. MongoDB may be away or refuse to serve: the
+    service then answers 503 until it does.
     """
     settings = settings or Settings.from_environ()
     if database is None:
         uri = settings.mongodb_uri or DEFAULT_MONGODB_URI
-        prepare_database(uri, settings)
+        _create_indexes(uri, settings)
         database = open_client(uri)[settings.mongodb_database]
 
-    app = Flask(__name__, static_folder=None)
+    app = BoxOffice(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
-    tickets, multiplex_store = _stores(database, settings)
+    tickets, multiplex_store = stores = _stores(database, settings)
     app.extensions["booking"] = BookingService(
         tickets,
         calendar,
@@ -77,7 +86,7 @@ def create_app(
     app.extensions["multiplex"] = MultiplexService(multiplex_store, calendar, clock)
     app.config["PHONE_REGION"] = settings.phone_region
 
-    operations.configure(app, database)  # first, for even a refusal has an id
+    operations.configure(app, stores)  # first, for even a refusal has an id
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
     api = openapi.configure(app, unlimited=operations.PATHS)
     blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
@@ -86,29 +95,34 @@ def create_app(
     bookings = app.extensions["booking"]
     app.register_blueprint(create_pages(bookings, calendar, settings.admission_hours, clock))
     operations.start_metrics(app)
+    if proxies := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs have it
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
+        )
     return app
 
 
 def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, MultiplexStore]:
     return (
-        TicketStore(database, settings.slot_capacity, settings.expiry_hours),
+        TicketStore(database, settings.slot_capacity, settings.expiry_hours, workers.place),
         MultiplexStore(database, settings.expiry_hours),
     )
 
 
-def prepare_database(uri: str, settings: Settings) -> None:
-    """Make or adapt the indexes at the start, unless MongoDB is away: then the first request does.
+def announce(settings: Settings) -> None:
+    """Log what an operator should know about the settings, once for each start."""
+    if settings.mongodb_uri:
+        log_ignored_options(settings.mongodb_uri)
+    if settings.staff_key is None:
+        log.warning("STAFF_KEY is not set: anyone may list tickets and set up the house")
+    log.info("Show times are in %s", settings.theatre_timezone)
 
-    This takes a client of its own, because the app's may be shared with children of this process.
-    Raises SettingError when MongoDB is there and refuses to serve.
-    """
+
+def _create_indexes(uri: str, settings: Settings) -> None:
+    # With a client of its own, because the app's may be shared with children of this process.
     try:
         with open_client(uri) as client, pymongo.timeout(_PREPARE_SECONDS):
             for store in _stores(client[settings.mongodb_database], settings):
                 store.prepare()
     except PyMongoError as error:
-        if not is_outage(error):
-            reason = str(error).partition(", full error")[0]
-            where = "MONGODB_URI names a server that" if settings.mongodb_uri else "MongoDB"
-            raise SettingError(f"{where} cannot be used: {reason}") from None
-        log.warning("MongoDB cannot be reached yet; answering 503 until it can.")
+        outages.report(error)

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+import ssl
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo, available_timezones
 
 import limits
 import phonenumbers
-import pymongo.errors
-import pymongo.uri_parser
 import tzlocal
 from limits import RateLimitItem
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import split_options
 
+from app.mongodb.client import open_client
 from app.theatre.showings import parse_timing
 
+Number = TypeVar("Number", int, float)
+
 _MOST_REQUESTS = 10**9
+_HOURS = "hours from 0.0003 (a second) to 8760"
 _LONGEST_WINDOW = 366 * 24 * 3600  # seconds
 
 
@@ -29,80 +38,117 @@ class SettingError(Exception):
     """A setting has a value that cannot be used; its text is one line for the operator."""
 
 
+# Parsers: each returns the value of a text, or raises ValueError that says what is wrong with it.
+
+
 def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (re.fullmatch(r"[0-9]{1,9}", text) and lowest <= int(text) <= highest):
-            raise ValueError(f"a whole number from {lowest} to {highest}")
-        return int(text)
+        if not re.fullmatch(r"-?[0-9]{1,9}", text):
+            raise ValueError("it is not a whole number")
+        return _within(int(text), lowest, highest)
 
     return parse
 
 
-def _one_of(allowed: Collection[str], description: str) -> Callable[[str], str]:
+def _within(number: Number, lowest: float, highest: float) -> Number:
+    if number < lowest:
+        raise ValueError(f"it is below {lowest}")
+    if number > highest:
+        raise ValueError(f"it is above {highest}")
+    return number
+
+
+def _one_of(allowed: Collection[str]) -> Callable[[str], str]:
     """Return a parser of one of these words, in any case."""
     as_allowed = {word.casefold(): word for word in allowed}
 
     def parse(text: str) -> str:
         if text.casefold() not in as_allowed:
-            raise ValueError(description)
+            raise ValueError("it is unknown")
         return as_allowed[text.casefold()]
 
     return parse
 
 
-def _text(description: str, pattern: str) -> Callable[[str], str]:
+def _text(allowed: str, shortest: int, longest: int) -> Callable[[str], str]:
+    """Return a parser of text whose characters are all in `allowed`, a regular expression's set."""
+
     def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(description)
+        if not shortest <= len(text) <= longest:
+            raise ValueError(f"it has {len(text)} characters")
+        if wrong := re.search(f"[^{allowed}]", text):
+            raise ValueError(f"its character {wrong.start() + 1} is not allowed")
         return text
 
     return parse
 
 
 def _mongodb_uri(text: str) -> str:
-    expected = "a MongoDB connection string such as mongodb://localhost:27017"
-    if text.startswith("mongodb+srv://"):
-        return text  # Only a DNS look-up can tell more.
-    try:
-        pymongo.uri_parser.parse_uri(text)
-    except (pymongo.errors.PyMongoError, ValueError, OSError):
-        raise ValueError(expected) from None
+    if not text.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("it begins with neither mongodb:// nor mongodb+srv://")
+    with _pymongos_refusal(text), warnings.catch_warnings():
+        # What the client cannot use it warns of, and goes on without; split_options is stricter.
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", "Duplicate URI option")
+        if query := text.partition("?")[2]:
+            split_options(query, warn=False)
+        open_client(text).close()
+    # With an unescaped / in a password, pymongo would take what is before it for a host and port,
+    # which errors name.
+    if "@" in text.partition("//")[2].partition("?")[0].partition("/")[2]:
+        raise ValueError(
+            "it has an @ behind its first /: user name and password must be percent-encoded"
+        )
     return text
+
+
+@contextlib.contextmanager
+def _pymongos_refusal(uri: str) -> Iterator[None]:
+    """Turn what pymongo raises into ValueError with its cause and without any secret of `uri`."""
+    try:
+        yield
+    except (PyMongoError, ValueError, TypeError, KeyError, OSError, UserWarning) as error:
+        cause = str(error.args[-1] if error.args else error).partition(" or maybe a camelCase")[0]
+        if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+            cause = f"{cause}: {os.strerror(error.errno)}"
+        # It names what it does not know in these properties, which may be a part of a token.
+        properties = re.search("authMechanismProperties=([^&;]*)", uri, re.IGNORECASE)
+        for piece in re.split("[,:]", unquote_plus(properties[1])) if properties else ():
+            cause = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", "***", cause) if piece else cause
+        raise ValueError(" ".join(cause.split()).rstrip(".")) from None
 
 
 def _path(text: str) -> Path:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("a folder whose name is text in UTF-8") from None
-    if not text.strip():
-        raise ValueError("a folder")
+        raise ValueError("its name is not text in UTF-8") from None
     return Path(text)
 
 
 def _show_times(text: str) -> tuple[str, ...]:
-    expected = "a comma-separated list of different times such as 09:00,18:30"
-    try:
-        times = [parse_timing(part.strip()) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(expected) from None
-    if len(set(times)) < len(times):
-        raise ValueError(expected)
+    times: list[str] = []
+    for number, part in enumerate(text.split(","), 1):
+        try:
+            time = parse_timing(part.strip())
+        except ValueError:
+            raise ValueError(f"its time {number} is not a time of day as HH:MM") from None
+        if time in times:
+            raise ValueError(f"{time} is there twice")
+        times.append(time)
     return tuple(sorted(times))
 
 
 def _hours(text: str) -> timedelta:
+    if not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ValueError("it is not a number of hours")
     # MongoDB's TTL counts whole seconds, so the service does, too.
-    if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,9})?", text):
-        seconds = round(float(text) * 3600)
-        if 1 <= seconds <= 8760 * 3600:
-            return timedelta(seconds=seconds)
-    raise ValueError("hours from 0.0003 (a second) to 8760")
+    return timedelta(seconds=round(_within(float(text), 0.0003, 8760) * 3600))
 
 
 def _zone(text: str) -> tzinfo:
     if text not in available_timezones():
-        raise ValueError("an IANA time zone such as Asia/Kolkata")
+        raise ValueError("there is no such time zone")
     return ZoneInfo(text)
 
 
@@ -111,68 +157,119 @@ def _machine_zone() -> tzinfo:
         return tzlocal.get_localzone()
     except (LookupError, ValueError, OSError):
         raise SettingError(
-            "THEATRE_TIMEZONE is not set, and the machine's time zone cannot be read: "
+            "THEATRE_TIMEZONE is not set, and the machine's time zone cannot be read; "
             "set an IANA time zone such as Asia/Kolkata"
         ) from None
 
 
 def _rate_limit(text: str) -> RateLimitItem:
-    with contextlib.suppress(ValueError):
-        (limit,) = limits.parse_many(text)
-        # It would take "5 per 0 seconds" for one second.
-        if not re.search(r"(?<![0-9])0+(?![0-9])", text) and (
-            limit.amount <= _MOST_REQUESTS and limit.get_expiry() <= _LONGEST_WINDOW
-        ):
-            return limit
-    raise ValueError("a number of requests and a time up to a year, such as 60 per minute")
+    try:
+        limit, *more = limits.parse_many(text)
+    except ValueError:
+        raise ValueError("it is not an amount and a time") from None
+    if more:
+        raise ValueError("it is more than one limit")
+    # It would take "5 per 0 seconds" for one second.
+    if re.search(r"(?<![0-9])0+(?![0-9])", text):
+        raise ValueError("it allows 0 requests, or in no time")
+    if limit.amount > _MOST_REQUESTS:
+        raise ValueError(f"it allows more than {_MOST_REQUESTS} requests")
+    if limit.get_expiry() > _LONGEST_WINDOW:
+        raise ValueError("its time is longer than a year")
+    return limit
 
 
-def _setting(default: Any, parse: Callable[[str], Any], secret: bool = False) -> Any:
-    """Declare a setting: `default` is a value or a function, `parse` raises ValueError."""
-    metadata = {"parse": parse, "secret": secret}
+def usable_cores(
+    control_groups: Path = Path("/sys/fs/cgroup"), own_groups: Path = Path("/proc/self/cgroup")
+) -> int:
+    """Count the cores that this process may use: its affinity, and its control groups' quotas."""
+    # Not known everywhere, such as on macOS.
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    quotas = [float(cores)]
+    with contextlib.suppress(OSError):
+        for line in own_groups.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            root = control_groups / "cpu" if controllers else control_groups  # version 1 or 2
+            # A container may see its own group at the root, whatever its name is outside.
+            own = root / path.lstrip("/")
+            for group in (own, *own.parents):
+                quotas += _quota_of(group)
+    return max(1, math.ceil(min(quotas)))
+
+
+def _quota_of(group: Path) -> Iterator[float]:
+    """Yield how many cores a control group may keep busy, where it has a limit."""
+    for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: "max"
+            quota, period = map(int, " ".join((group / file).read_text() for file in files).split())
+            if quota > 0:
+                yield quota / period
+
+
+def _setting(default: Any, parse: Callable[[str], Any], right: str, secret: bool = False) -> Any:
+    """Declare a setting: `default` is a value or a function; `right` says what a right value is."""
+    metadata = {"parse": parse, "right": right, "secret": secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def _number_setting(default: Any, lowest: int, highest: int) -> Any:
+    return _setting(
+        default, _whole_number(lowest, highest), f"a whole number from {lowest} to {highest}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; each is read from the environment variable of its name in capitals."""
 
-    mongodb_uri: str | None = _setting(None, _mongodb_uri)
+    mongodb_uri: str | None = _setting(
+        None,
+        _mongodb_uri,
+        "a MongoDB connection string such as mongodb://localhost:27017",
+        secret=True,
+    )
     mongodb_database: str = _setting(
-        "boxoffice",
-        _text("1 to 63 letters, digits, - or _", r"[A-Za-z0-9_-]{1,63}"),
+        "boxoffice", _text("A-Za-z0-9_-", 1, 63), "1 to 63 letters, digits, - or _"
     )
-    data_dir: Path = _setting(Path("data"), _path)
+    data_dir: Path = _setting(Path("data"), _path, "a folder")
     host: str = _setting(
-        "127.0.0.1", _text("an IP address or a host name", r"[A-Za-z0-9.:_-]{1,253}")
+        "127.0.0.1", _text("A-Za-z0-9.:_-", 1, 253), "an IP address or a host name"
     )
-    port: int = _setting(5000, _whole_number(1, 65535))
-    workers: int = _setting(lambda: os.cpu_count() or 1, _whole_number(1, 256))
+    port: int = _number_setting(5000, 1, 65535)
+    workers: int = _number_setting(usable_cores, 1, 256)
+    trusted_proxies: int = _number_setting(0, 0, 10)
     show_times: tuple[str, ...] = _setting(
-        tuple(f"{hour:02}:00" for hour in range(9, 22)), _show_times
+        tuple(f"{hour:02}:00" for hour in range(9, 22)),
+        _show_times,
+        "a comma-separated list of different times such as 09:00,18:30",
     )
-    slot_capacity: int = _setting(20, _whole_number(1, 10_000))
-    expiry_hours: timedelta = _setting(timedelta(hours=8), _hours)
-    advance_days: int = _setting(30, _whole_number(0, 3650))
-    admission_hours: timedelta = _setting(timedelta(hours=2), _hours)
-    theatre_timezone: tzinfo = _setting(_machine_zone, _zone)
+    slot_capacity: int = _number_setting(20, 1, 10_000)
+    expiry_hours: timedelta = _setting(timedelta(hours=8), _hours, _HOURS)
+    advance_days: int = _number_setting(30, 0, 3650)
+    admission_hours: timedelta = _setting(timedelta(hours=2), _hours, _HOURS)
+    theatre_timezone: tzinfo = _setting(
+        _machine_zone, _zone, "an IANA time zone such as Asia/Kolkata"
+    )
     phone_region: str = _setting(
-        "IN", _one_of(phonenumbers.SUPPORTED_REGIONS, "a two-letter region such as IN")
+        "IN", _one_of(phonenumbers.SUPPORTED_REGIONS), "a two-letter region such as IN"
     )
     staff_key: str | None = _setting(
-        None, _text("8 to 255 printable ASCII characters without spaces", r"[!-~]{8,255}"), True
+        None,
+        _text("!-~", 8, 255),
+        "8 to 255 printable ASCII characters without spaces",
+        secret=True,
     )
-    rate_limit: RateLimitItem | None = _setting(None, _rate_limit)
+    rate_limit: RateLimitItem | None = _setting(
+        None, _rate_limit, "a number of requests and a time up to a year, such as 60 per minute"
+    )
     log_level: str = _setting(
         "info",
-        _one_of(
-            {"debug", "info", "warning", "error", "critical"},
-            "debug, info, warning, error or critical",
-        ),
+        _one_of({"debug", "info", "warning", "error", "critical"}),
+        "debug, info, warning, error or critical",
     )
-    log_format: str = _setting("auto", _one_of({"text", "json", "auto"}, "text, json or auto"))
+    log_format: str = _setting("auto", _one_of({"text", "json", "auto"}), "text, json or auto")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -184,11 +281,13 @@ class Settings:
                 continue
             text = environ[name]
             try:
+                if not text.strip():
+                    raise ValueError("it is empty")
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                # No password in a message.
-                shown = (
-                    "***" if setting.metadata["secret"] else re.sub("//.*@", "//***@", repr(text))
-                )
-                raise SettingError(f"{name}={shown} cannot be used: set {error}") from None
+                # A connection string may stand in the wrong place.
+                is_secret = setting.metadata["secret"] or "://" in text
+                shown = "" if is_secret else f"={text!r}"
+                right = setting.metadata["right"]
+                raise SettingError(f"{name}{shown} cannot be used: {error}; set {right}") from None
         return cls(**values)

@@ -41,8 +41,8 @@ _OWNERS = {
     "reading": r"/(marshmallow|webargs|flask_smorest|phonenumbers)/"
     r"|/app/web/(reading|fields)\.py|/app/\w+/(schemas|phones)\.py",
     "Flask": r"/(flask|werkzeug)/",
-    "own code": r"/app/|/root\.py",
-    "server": r"$^",  # what is left: gunicorn and gevent
+    "server": r"/gunicorn/|/app/web/worker\.py",  # and what is left: gevent
+    "own code": r"/app/",
 }
 _WAITING = "waiting"  # the supervisor's samples and those of gunicorn's arbiter
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from pymongo.database import Database
 
 from app import create_app
 from app.config import Settings
-from app.mongodb.client import open_client
+from app.mongodb.client import OutageLog, open_client, outages
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
 from app.operations import log as logs
 
@@ -58,6 +58,11 @@ def rounds(request: pytest.FixtureRequest) -> int:
     return number
 
 
+@pytest.fixture(autouse=True)
+def _no_outage_was_logged() -> None:
+    vars(outages).update(vars(OutageLog()))
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -76,6 +81,11 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongoDB
         pytest.skip(str(error))
     yield running
     running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def mongod_uri(mongod: EmbeddedMongoDB) -> str:
+    return mongod.uri
 
 
 @pytest.fixture(scope="session")
@@ -108,13 +118,20 @@ def database(request: pytest.FixtureRequest) -> Database[Any]:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
     """A function that returns what has been logged, a dict a line."""
-    out = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", out)
-    root = logging.getLogger()
-    handlers = root.handlers[:]
-    logs.configure("debug")
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    root.handlers[:] = handlers
+    loggers = [logging.getLogger(), logging.getLogger("app")]
+    before = [logger.handlers[:] for logger in loggers]
+    with tempfile.TemporaryFile("w+") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        logs.configure("debug", "json")
+
+        def logged() -> list[Any]:
+            out.seek(0)
+            return [json.loads(line) for line in out]
+
+        yield logged
+    for logger, handlers in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.propagate = True
 
 
 @pytest.fixture

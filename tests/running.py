@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -118,6 +119,12 @@ class Service:
 
     def connect(self) -> Connection:
         return Connection(self.port)
+
+    def metrics(self) -> str:
+        """Return its figures for Prometheus."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
 
     def post(self, path: str, body: Any, key: str | None = None) -> Answer:
         connection = self.connect()

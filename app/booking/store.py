@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, WriteError
 
 from app.mongodb.batching import GroupCommit
-from app.mongodb.client import (
-    ONE_BATCH,
-    Document,
-    clashes_in,
-    create_expiry_index,
-    find_settled,
-    insert_all,
-)
+from app.mongodb.client import ONE_BATCH, Document, clashes_in, find_settled, insert_all
+from app.mongodb.indexes import Indexes
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.identifiers import ADMISSION_CODE_LENGTH, new_admission_code, new_id
 from app.theatre.refusals import SeatTaken, SoldOut
 from app.theatre.showings import Showing, as_utc
+from app.workers import ALONE, Place
 
 Result = TypeVar("Result")
 
 _SHOWINGS_REMEMBERED = 2000
-# In this order the index also lists a timing by date and seat.
+# In this order the index also lists a timing by date and seat, and counts a showing.
 _SEAT_OF_SHOWING = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
 _NOT_ADMITTED: Document = {"admission": None}  # or has no such field
 
@@ -75,12 +68,24 @@ class TicketStore:
     """
 
     def __init__(
-        self, database: Database[Document], capacity: int, expire_after: timedelta
+        self,
+        database: Database[Document],
+        capacity: int,
+        expire_after: timedelta,
+        place: Place = ALONE,
     ) -> None:
-        self._database = database
+        self._indexes = Indexes(
+            database["tickets"],
+            unique=[
+                IndexModel(_SEAT_OF_SHOWING, unique=True),
+                IndexModel("request.key", unique=True, sparse=True),
+            ],
+            expiry="showing_at",
+            expire_after=expire_after,
+        )
         self._capacity = capacity
+        self._place = place
         self._seats = frozenset(range(1, capacity + 1))
-        self._expire_after = expire_after
         # Seats to try before asking MongoDB, the next one last: not those that this process has
         # taken or seen taken. It only saves round trips: whether a seat or a house is free is
         # always for MongoDB to say.
@@ -90,18 +95,13 @@ class TicketStore:
         self._find_of_timing = GroupCommit(self._find_all_of_timings)
         self._find_taken_seats = GroupCommit(self._find_all_taken_seats)
 
-    @cached_property
+    @property
     def _tickets(self) -> pymongo_collection.Collection[Document]:
-        """The collection; no process uses it before it has made sure of the indexes."""
-        tickets = self._database["tickets"]
-        tickets.create_index(_SEAT_OF_SHOWING, unique=True)
-        tickets.create_index("request.key", unique=True, sparse=True)
-        create_expiry_index(tickets, "showing_at", self._expire_after)
-        return tickets
+        return self._indexes.collection
 
     def prepare(self) -> None:
-        """Make sure of the indexes; raises PyMongoError when MongoDB cannot be reached."""
-        _ = self._tickets
+        """Create the indexes; raises PyMongoError when MongoDB cannot be used."""
+        self._indexes.ensure(max_age=0)
 
     def add(
         self,
@@ -286,6 +286,7 @@ class TicketStore:
         MongoDB alone decides whether a seat is free. Raises SoldOut when none is, and SeatTaken
         when others are, but not the chosen one.
         """
+        self._indexes.ensure()
         if chosen is None:
             return self._take_any_seat(showing, write)
         while True:
@@ -294,7 +295,9 @@ class TicketStore:
                 with suppress(ValueError):
                     self._seats_to_try(showing).remove(chosen)
                 return written
-            free = self._free_seats(showing)
+            free = self._seats - self.taken_seats([showing])[showing]
+            if not free:
+                raise SoldOut
             if chosen not in free:
                 raise SeatTaken(sorted(free))
 
@@ -305,10 +308,10 @@ class TicketStore:
         a booking. A refused write means that somebody else got that seat, so a turn is only ever
         lost to a booking that succeeded. Raises SoldOut when no seat is free.
         """
-        untried = self._seats_to_try(showing)
         while True:
+            untried = self._seats_to_try(showing)
             try:
-                seat = untried.pop()  # so that other threads try others meanwhile
+                seat = untried.pop()  # so that concurrent requests try others meanwhile
             except IndexError:
                 pass  # none that this process knows of
             else:
@@ -319,15 +322,11 @@ class TicketStore:
                 except BaseException:
                     untried.append(seat)
                     raise
-            untried = self._remember(showing, self._free_seats(showing))
-
-    def _free_seats(self, showing: Showing) -> frozenset[int]:
-        """Return the seats without a ticket; raises SoldOut when there is none."""
-        free = self._seats - self.taken_seats([showing])[showing]
-        if not free:
-            self._remember(showing, free)
-            raise SoldOut
-        return free
+            free = self._seats - self.taken_seats([showing])[showing]
+            if self._untried.get(showing) is untried:  # no concurrent request has looked since
+                self._remember(showing, free)
+            if not free:
+                raise SoldOut
 
     def _seats_to_try(self, showing: Showing) -> list[int]:
         """Return the seats that this process has not taken or seen taken, the next one last."""
@@ -335,16 +334,20 @@ class TicketStore:
         return self._remember(showing, self._seats) if untried is None else untried
 
     def _remember(self, showing: Showing, free: Set[int]) -> list[int]:
-        """Return these seats in the order in which this process is to try them.
+        """Return these seats in the order in which this process is to try them, the last first.
 
-        That is one beside the other from a seat at random, so that processes which fill a house
-        together meet less often.
+        Each two workers share a part of the house and fill it from its two ends, so they meet only
+        when it is nearly full.
         """
         if showing not in self._untried and len(self._untried) >= _SHOWINGS_REMEMBERED:
             self._untried.clear()
-        seats = sorted(free, reverse=True)
-        first = random.randrange(len(seats) or 1)  # noqa: S311 (a seat is no secret)
-        untried = self._untried[showing] = seats[first:] + seats[:first]
+        pair, downwards = divmod(self._place.number, 2)
+        before = self._capacity * (pair + downwards) // ((self._place.of + 1) // 2)
+
+        def distance(seat: int) -> int:
+            return (before - seat if downwards else seat - before - 1) % self._capacity
+
+        untried = self._untried[showing] = sorted(free, key=distance, reverse=True)
         return untried
 
 

@@ -1,15 +1,19 @@
-"""MongoDB: one client per process, and what is true of every collection."""
+"""MongoDB: one client per process, what an outage is, and what the log says about it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import unquote_plus
 
 from pymongo import MongoClient, ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
     OperationFailure,
@@ -23,19 +27,65 @@ Document = dict[str, Any]
 # For lists: all in the first answer (which takes 16 MiB), where MongoDB would stop at 101.
 ONE_BATCH = 100_000
 
-# Server errors that are none of ours: the node is starting, stopping, stepping down or gone, its
-# disk is full, or a write was not acknowledged in time (the names are those of MongoDB's
-# error_codes.yml).
+# Options that promises rest on, whatever a connection string says; None stands for the default.
+_OURS: dict[str, Any] = {
+    # A customer sees their own booking at once, and a refusal rests on the latest state.
+    "readPreference": "primary",
+    "readPreferenceTags": None,
+    "maxStalenessSeconds": None,
+    "readConcernLevel": "local",
+    # What was answered is in the journals of a majority of nodes: it survives the loss of any one.
+    "w": "majority",
+    "journal": True,
+    "fsync": None,
+    "wTimeoutMS": None,
+    "retryReads": True,
+    "retryWrites": True,
+    # An operation, with its retries, takes 4 s at the most, in which the client looks again
+    # whether there is a primary.
+    "timeoutMS": 4000,
+    "connectTimeoutMS": 2000,
+    "heartbeatFrequencyMS": 2000,
+    "serverSelectionTimeoutMS": None,
+    "socketTimeoutMS": None,
+    "waitQueueTimeoutMS": None,
+    # The stores read instants in UTC, and text that is whole.
+    "tz_aware": True,
+    "datetime_conversion": None,
+    "unicode_decode_error_handler": None,
+    # The client connects on first use, so it may be made before a fork.
+    "connect": False,
+}
+_OUR_VALUES = {name.lower(): str(value).lower() for name, value in _OURS.items()}
+UNAUTHORIZED = 13
+_POOL_SIZE = 100  # connections to each node, where the connection string does not say
+
+# Server errors that are not ours: the node is starting, stopping, stepping down or gone, its disk
+# is full, a write was not acknowledged in time, an index or collection went away under a query, or
+# MongoDB does not accept our credentials or our rights (names as in MongoDB's error_codes.yml).
 _PASSING_ERRORS = {
     6,  # HostUnreachable
     7,  # HostNotFound
+    11,  # UserNotFound
+    UNAUTHORIZED,
+    18,  # AuthenticationFailed
+    24,  # LockTimeout
+    31,  # RoleNotFound
+    43,  # CursorNotFound
     50,  # MaxTimeMSExpired
     64,  # WriteConcernFailed
     89,  # NetworkTimeout
     91,  # ShutdownInProgress
     100,  # UnsatisfiableWriteConcern
+    133,  # FailedToSatisfyReadPreference
+    134,  # ReadConcernMajorityNotAvailableYet
+    175,  # QueryPlanKilled
     189,  # PrimarySteppedDown
+    237,  # CursorKilled
     262,  # ExceededTimeLimit
+    334,  # MechanismUnavailable
+    391,  # ReauthenticationRequired
+    8000,  # AtlasError
     9001,  # SocketException
     10107,  # NotWritablePrimary
     11600,  # InterruptedAtShutdown
@@ -44,39 +94,137 @@ _PASSING_ERRORS = {
     13436,  # NotPrimaryOrSecondary
     14031,  # OutOfDiskSpace
 }
-_INDEX_OPTIONS_CONFLICT = 85
 _DUPLICATE_KEY = 11000
 
+_LONGEST_REASON = 500  # characters
+_TOLD_SECONDS = 60  # in which a reason that comes and goes is logged once
+_QUIET_SECONDS = 1  # without an error, before an outage counts as over
 
-def open_client(uri: str, connections: int = 100) -> MongoClient[Document]:
-    """Return a client for `uri` that connects on first use, so it may be made before a fork.
+log = logging.getLogger(__name__)
 
-    Writes are acknowledged by the journals of a majority of nodes: what was answered survives the
-    loss of any one of them. An operation, with its retries, takes 4 s at the most, in which the
-    client looks again whether there is a primary. There are at most so many `connections` to each
-    node.
+
+def open_client(uri: str) -> MongoClient[Document]:
+    """Return a client for `uri` that obeys its options, except those that promises rest on.
+
+    It connects on first use, to names that DNS knows by then. Raises what pymongo raises for a
+    connection string that it cannot use: PyMongoError, ValueError, TypeError, KeyError or OSError.
     """
-    return MongoClient(
-        uri,
-        connect=False,
-        tz_aware=True,
-        w="majority",
-        journal=True,
-        timeoutMS=4000,
-        connectTimeoutMS=2000,
-        heartbeatFrequencyMS=2000,
-        maxPoolSize=connections,
-        appname="box-office",
+    obeyed = {name.lower(): value for name, value in _options(uri)}
+    ours = {name: value for name, value in _OURS.items() if value is not None}
+    if "appname" not in obeyed:
+        ours["appname"] = "box-office"
+    if "maxpoolsize" not in obeyed:
+        fewest = obeyed.get("minpoolsize", "")
+        ours["maxPoolSize"] = max(_POOL_SIZE, int(fewest) if fewest.isdecimal() else 0)
+    # Out of the way, because pymongo combines some with ours: tags, for one, with a preference.
+    kept = "&".join(
+        option for option in _query(uri) if option.partition("=")[0].lower() not in _OUR_VALUES
     )
+    return MongoClient(uri.partition("?")[0] + (kept and f"?{kept}"), **ours)
+
+
+def renew_connections(client: MongoClient[Document]) -> None:
+    """Replace the idle connections of `client` by new ones, which authenticate anew.
+
+    One whose user was dropped stays without rights, even when that user is created again.
+    """
+    # pymongo offers this to itself alone.
+    for server in list(client._topology._servers.values()):
+        server.pool.reset_without_pause()
+
+
+def log_ignored_options(uri: str) -> None:
+    """Log one warning that names the options of `uri` that `open_client` does not obey."""
+    ignored = {
+        name: None  # in the order of the connection string, each once
+        for name, value in _options(uri)
+        if value.lower() != _OUR_VALUES.get(name.lower(), value.lower())
+    }
+    if ignored:
+        log.warning(
+            "MONGODB_URI cannot change what bookings rest on; ignored: %s", ", ".join(ignored)
+        )
+
+
+def _query(uri: str) -> list[str]:
+    return [option for option in re.split("[&;]", uri.partition("?")[2]) if option]
+
+
+def _options(uri: str) -> Iterator[tuple[str, str]]:
+    """Yield the options of a connection string, in its order, as name and unquoted value."""
+    for option in _query(uri):
+        name, _, value = option.partition("=")
+        yield name, unquote_plus(value)
 
 
 def is_outage(error: PyMongoError) -> bool:
     """Tell whether `error` means that MongoDB cannot serve now, rather than a bug of ours."""
-    if isinstance(error, ConnectionFailure) or error.timeout:
+    # A name that DNS does not know, and a server that is too old, are errors of configuration.
+    if isinstance(error, ConnectionFailure | ConfigurationError) or error.timeout:
         return True
     if error.has_error_label("RetryableWriteError"):
         return True
-    return isinstance(error, OperationFailure) and error.code in _PASSING_ERRORS
+    return isinstance(error, OperationFailure) and not _PASSING_ERRORS.isdisjoint(_codes(error))
+
+
+def _codes(error: OperationFailure) -> Iterator[int | None]:
+    """Yield the code of `error`, and those within it when it stands for several."""
+    yield error.code
+    for kind in ("writeErrors", "writeConcernErrors"):
+        yield from (each["code"] for each in (error.details or {}).get(kind, ()))
+
+
+def reason_of(error: PyMongoError) -> str:
+    """Return pymongo's words for `error` in one line, without what customers sent.
+
+    Nor does it hold what differs from one occurrence to the next, such as the time waited.
+    """
+    text = str(error)
+    if details := getattr(error, "details", None) or {}:  # several errors in one
+        inner = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+        text = inner[0].get("errmsg", text) if inner else text
+    for start in (
+        ", full error: ",
+        ", Timeout: ",
+        ", Topology Description: ",
+        " to execute command ",
+    ):
+        text = text.partition(start)[0]
+    text = text.rpartition(":: caused by :: ")[2]  # behind ids that differ each time
+    text = re.sub(r" \(configured timeouts: [^)]*\)", "", text)
+    text = re.sub(r'(\bkey: )"[^"]*"', r"\1***", text)  # a customer's idempotency key
+    return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
+
+
+class OutageLog:
+    """What the log says of outages: each reason once, and again when it changes; then the end."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None  # None when all is well
+        self._told: dict[str, float] = {}  # the reasons of this outage, and when they were logged
+        self._reported_at = 0.0
+
+    def report(self, error: PyMongoError) -> None:
+        """Log why MongoDB cannot be used, unless the log says so already."""
+        now = self._reported_at = time.monotonic()
+        reason = reason_of(error)
+        # Reasons that alternate, one request's with another's, must not fill the log.
+        told_at = self._told.get(reason, float("-inf"))
+        is_news = reason != self._reason and now - told_at > _TOLD_SECONDS
+        self._reason = reason
+        if is_news:
+            self._told[reason] = now
+            log.warning("MongoDB cannot be used; answering 503 until it can: %s", reason)
+
+    def end(self) -> None:
+        """Log that MongoDB can be used again, if it could not and no request says otherwise."""
+        if self._reason and time.monotonic() - self._reported_at > _QUIET_SECONDS:
+            self._reason = None
+            self._told.clear()
+            log.warning("MongoDB can be used again")
+
+
+outages = OutageLog()  # one for each process, like its log
 
 
 def find_settled(
@@ -128,22 +276,3 @@ def clashes_in(error: DuplicateKeyError, field: str) -> bool | None:
     # mongomock gives no details.
     details = error.details or {}
     return field in details["keyPattern"] if "keyPattern" in details else None
-
-
-def create_expiry_index(collection: Collection[Document], field: str, after: timedelta) -> None:
-    """Let MongoDB remove documents `after` the instant in `field`, in whole seconds.
-
-    An index that has another period is changed in place, never dropped; several processes may
-    call this at once.
-    """
-    seconds = int(after.total_seconds())
-    try:
-        collection.create_index(field, expireAfterSeconds=seconds)
-    except OperationFailure as error:
-        if error.code != _INDEX_OPTIONS_CONFLICT:
-            raise
-        collection.database.command(
-            "collMod",
-            collection.name,
-            index={"keyPattern": {field: 1}, "expireAfterSeconds": seconds},
-        )

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,8 +32,13 @@ _START_SECONDS = 60
 _STOP_SECONDS = 60
 _RESTART_SECONDS = 2
 _LITTLE_SPACE = 512 * 1024 * 1024  # bytes; its journal alone takes two files of 100 MiB
-_LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7) holds 108 with its end
+# Bytes; sun_path of unix(7) holds one more, its end.
+_LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+
+# What to install on Debian and Ubuntu, where the loader does not find a library.
+_LIBRARY_PACKAGES = {"libcurl": "libcurl4", "liblzma": "liblzma5", "libgcc_s": "libgcc-s1"}
+_OPENSSL = ("libssl", "libcrypto")
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -68,8 +74,8 @@ def find_mongod() -> Path:
                 return bundled
     raise EmbeddedMongoDBError(
         "There is no MongoDB server for this machine: neither is a mongod on PATH, nor does one "
-        "come with the installed packages (they have one for Linux on x86-64). Install MongoDB, "
-        "or set MONGODB_URI to a server that runs elsewhere."
+        "come with the installed packages (they have one for Linux on x86-64 and for macOS). "
+        "Install MongoDB, or set MONGODB_URI to a server that runs elsewhere."
     )
 
 
@@ -87,6 +93,7 @@ class EmbeddedMongoDB:
         self._options = options
         self._socket = self._home / "mongod.sock"
         self._log = self._home / "mongod.log"
+        self._stderr = self._home / "mongod.stderr"  # what is said before there is a log
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
@@ -175,29 +182,7 @@ class EmbeddedMongoDB:
         with self._starting_or_stopping:
             if self._stopping.is_set():
                 return
-            self._process = process = subprocess.Popen(  # noqa: S603 (no shell, our own words)
-                [
-                    self._mongod,
-                    # Relative to its home: of a whole path, --bind_ip would split at , and :
-                    *("--dbpath", "db", "--bind_ip", f"./{self._socket.name}"),
-                    *("--nounixsocket", "--filePermissions", "0600"),
-                    *("--logpath", self._log.name, "--logappend", "--quiet"),
-                    *("--wiredTigerCacheSizeGB", "0.25", "--noscripting"),
-                    # Its log would have the documents of slow operations in it.
-                    *("--slowms", "2147483647"),
-                    *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-                    *self._options,
-                ],
-                cwd=self._home,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                # Ctrl-C reaches the whole group at once, and mongod has to outlive the requests.
-                start_new_session=True,
-                # A few calls, looked up long before, are safe beside other threads. To Linux the
-                # parent is the thread that forks; the main one and the keeper live on.
-                preexec_fn=partial(die_with_parent, os.getpid()),
-            )
+            self._process = process = self._spawn()
         with _client(self.uri) as client:
             for _ in _until(_START_SECONDS):
                 if process.poll() is not None:
@@ -209,8 +194,40 @@ class EmbeddedMongoDB:
             process.kill()
             raise EmbeddedMongoDBError(
                 f"The embedded MongoDB does not start on DATA_DIR={self._data_dir}: "
-                f"{self._reason(log_start)}. Its log is {self._log}."
+                f"{self._reason(log_start)}."
             )
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = [
+            str(self._mongod),
+            # Relative to its home: of a whole path, --bind_ip would split at , and :
+            *("--dbpath", "db", "--bind_ip", f"./{self._socket.name}"),
+            *("--nounixsocket", "--filePermissions", "0600"),
+            *("--logpath", self._log.name, "--logappend", "--quiet"),
+            *("--wiredTigerCacheSizeGB", "0.25", "--noscripting"),
+            # Its log would have the documents of slow operations in it.
+            *("--slowms", "2147483647"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *self._options,
+        ]
+        try:
+            with self._stderr.open("wb") as stderr:
+                return subprocess.Popen(  # noqa: S603 (no shell, our own words)
+                    command,
+                    cwd=self._home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    # Ctrl-C reaches the whole group, and mongod has to outlive the requests.
+                    start_new_session=True,
+                    # A few calls, looked up long before, are safe beside other threads. To Linux
+                    # the parent is the thread that forks; the main one and the keeper live on.
+                    preexec_fn=partial(die_with_parent, os.getpid()),
+                )
+        except OSError as error:
+            raise EmbeddedMongoDBError(
+                f"The embedded MongoDB cannot be run as {self._mongod}: {error.strerror}."
+            ) from None
 
     def _reason(self, log_start: int) -> str:
         """Return the gravest of what `mongod` logged since the byte `log_start`."""
@@ -221,7 +238,11 @@ class EmbeddedMongoDB:
                 with contextlib.suppress(ValueError):  # cut off by a full disk
                     entries.append(json.loads(line))
         grave = [entry for severity in "FE" for entry in entries if entry["s"] == severity]
-        reason = _text(grave[0]) if grave else "it gives no reason"
+        if grave:
+            reason = f"{_text(grave[0])} (its log is {self._log})"
+        else:
+            reason = self._stderr.read_text(errors="replace").strip() or "it gives no reason"
+            reason = " ".join(reason.split()) + _what_to_install(reason)
         free_bytes = shutil.disk_usage(self._home).free
         if free_bytes < _LITTLE_SPACE:
             reason += f" (its disk has only {free_bytes >> 20} MiB left)"
@@ -262,6 +283,18 @@ def _text(entry: dict[str, Any]) -> str:
     message = attributes.get("message")
     cause = message.get("error_str") if isinstance(message, dict) else attributes.get("error")
     return f"{entry['msg']} {cause or ''}".strip()
+
+
+def _what_to_install(loaders_words: str) -> str:
+    """Return a remark for the operator where a library cannot be loaded, or ''."""
+    library = re.search(r"loading shared libraries: (\w+)\.so\.?(\S*): cannot", loaders_words)
+    if not library:
+        too_old = re.search(r"version `\S+' not found", loaders_words)
+        return "; install a MongoDB made for this system" if too_old else ""
+    if library[1] in _OPENSSL:
+        return f"; install OpenSSL {library[2]}, or a MongoDB made for this system"
+    package = _LIBRARY_PACKAGES.get(library[1], library[1])
+    return f"; install that library (on Debian and Ubuntu: apt-get install {package})"
 
 
 def _client(uri: str) -> MongoClient[dict[str, Any]]:

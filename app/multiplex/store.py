@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.mongodb.batching import GroupCommit
-from app.mongodb.client import ONE_BATCH, Document, create_expiry_index, find_settled, upsert
+from app.mongodb.client import ONE_BATCH, Document, find_settled, upsert
+from app.mongodb.indexes import Indexes
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.refusals import NotEnoughSeats
 from app.theatre.showings import Showing
@@ -105,8 +106,13 @@ class MultiplexStore:
     """
 
     def __init__(self, database: Database[Document], expire_after: timedelta) -> None:
-        self._database = database
-        self._expire_after = expire_after
+        self._indexes = Indexes(
+            database["sales"],
+            # A list of its own: among all purchases, those without a key would clash as null.
+            unique=[IndexModel("requests.key", unique=True, sparse=True)],
+            expiry="showing_at",
+            expire_after=expire_after,
+        )
         self._counters: Collection[Document] = database["counters"]
         self._screens: Collection[Document] = database["screens"]
         self._movies: Collection[Document] = database["movies"]
@@ -116,18 +122,13 @@ class MultiplexStore:
             lambda movie, showing: GroupCommit(partial(self._sell_all, movie, showing))
         )
 
-    @cached_property
+    @property
     def _sales(self) -> Collection[Document]:
-        """The collection; no process uses it before it has made sure of the indexes."""
-        sales = self._database["sales"]
-        # A list of its own: among all purchases, those without a key would clash as null.
-        sales.create_index("requests.key", unique=True, sparse=True)
-        create_expiry_index(sales, "showing_at", self._expire_after)
-        return sales
+        return self._indexes.collection
 
     def prepare(self) -> None:
-        """Make sure of the indexes; raises PyMongoError when MongoDB cannot be reached."""
-        _ = self._sales
+        """Create the indexes; raises PyMongoError when MongoDB cannot be used."""
+        self._indexes.ensure(max_age=0)
 
     def add_screen(self, seats: int) -> StoredScreen:
         """Store a new screen and return it."""
@@ -211,6 +212,7 @@ class MultiplexStore:
         Raises NotEnoughSeats when they are not free, and KeyTaken when the key of `request` is in
         use; nothing is sold then.
         """
+        self._indexes.ensure()
         return self._orders_for(movie, showing)(_Order(purchase_id, ticket_ids, request))
 
     def _sell_all(

@@ -3,56 +3,91 @@
 from __future__ import annotations
 
 import logging
-import logging.config
+import os
+import stat
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TextIO
 
 from flask import g, has_request_context
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+log = logging.getLogger(__name__)
 
 
 def configure(level: str, log_format: str = "auto") -> None:
-    """Log what this service says from `level` on (see `configuration`)."""
-    logging.config.dictConfig(configuration(level, log_format))
+    """Log what this service says from `level` on, and libraries from WARNING on.
 
-
-def configuration(level: str, log_format: str) -> dict[str, Any]:
-    """Return the configuration of logging, as `logging.config.dictConfig` takes it.
-
-    `log_format` is `text`, `json` or `auto`. Libraries are heard from WARNING on. At lower levels
-    they tell more than a log may hold: pymongo, for one, whole documents with names and phones.
+    `log_format` is `text`, `json` or `auto`. At lower levels libraries tell more than a log may
+    hold: pymongo whole documents with names and phones, Werkzeug's server the ids of tickets. A
+    server that has configured the root logger keeps its own lines as they are.
     """
-    logging.raiseExceptions = False  # when the reader of the log is gone, the service goes on
+    logging.raiseExceptions = False  # what cannot be logged is lost, and nothing else is
     if log_format == "auto":
-        log_format = "text" if sys.stdout.isatty() else "json"
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": _RequestId}},
-        "formatters": {
-            "text": {"()": _TextFormatter, "fmt": "{asctime} {levelname} {message}", "style": "{"},
-            "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
-                "fmt": "{levelname}{name}{message}",
-                "style": "{",
-                "timestamp": "time",
-                "rename_fields": {"levelname": "level", "name": "logger"},
-                "json_ensure_ascii": False,
-            },
-        },
-        "handlers": {
-            "stdout": {
-                "class": "logging.StreamHandler",
-                "stream": sys.stdout,
-                "filters": ["request_id"],
-                "formatter": log_format,
-            }
-        },
-        "root": {"handlers": ["stdout"], "level": "WARNING"},
-        "loggers": {
-            "app": {"level": level.upper()},
-            "gunicorn.error": {"level": "WARNING", "handlers": [], "propagate": True},
-        },
-    }
+        log_format = "text" if sys.stdout and sys.stdout.isatty() else "json"
+    handler = NonBlockingHandler(sys.stdout)
+    handler.addFilter(_RequestId())
+    handler.setFormatter(_FORMATTERS[log_format])
+    ours = logging.getLogger("app")
+    ours.handlers[:] = [handler]
+    ours.setLevel(level.upper())
+    ours.propagate = False
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(handler)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+
+
+class NonBlockingHandler(logging.Handler):
+    """Writes lines to a stream, and never waits until somebody reads them.
+
+    A line is lost when there is no room for it or nobody reads any more. None of a request waits
+    for the log, let alone all others of its process.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._descriptor = _without_waiting(stream.fileno()) if stream else None
+        self._rest = b""  # of a line that was begun
+        self._lost = 0  # lines, since the last that was written
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or lose it."""
+        try:
+            line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        except Exception:
+            return self.handleError(record)
+        if self._rest:
+            self._rest = self._write(self._rest)
+        unwritten = line if self._rest else self._write(line)
+        if unwritten == line:
+            self._lost += 1
+            return None
+        self._rest = unwritten
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            log.warning("%s lines of the log were lost, as nobody read them", lost)
+        return None
+
+    def _write(self, line: bytes) -> bytes:
+        """Write as much as there is room for; return what is left."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                return line[os.write(self._descriptor, line) :]
+        return line
+
+
+def _without_waiting(descriptor: int) -> int:
+    """Return a descriptor for the same stream, of which no write waits for a reader."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        # One of our own, as others may write to this pipe or terminal and rely on waiting.
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+        with suppress(OSError):  # another user's, or there is no /proc
+            return os.open(f"/proc/self/fd/{descriptor}", flags)
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        os.set_blocking(descriptor, False)
+    return descriptor
 
 
 class _RequestId(logging.Filter):
@@ -65,9 +100,26 @@ class _RequestId(logging.Filter):
 
 
 class _TextFormatter(logging.Formatter):
-    """Writes a line, and below it the traceback of a bug."""
+    """Writes a line, with a request's duration and id, and below it the traceback of a bug."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return super().format(record) + "".join(
-            f"\n{part}" for part in (getattr(record, "traceback", ""),) if part
-        )
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        fields = record.__dict__
+        line = super().formatMessage(record)
+        if "milliseconds" in fields:
+            line += f" {fields['milliseconds']} ms"
+        if "request_id" in fields:
+            line += f" {fields['request_id']}"
+        if "traceback" in fields:
+            line += f"\n{fields['traceback'].rstrip()}"
+        return line
+
+
+_FORMATTERS = {
+    "text": _TextFormatter("{asctime} {levelname} {message}", style="{"),
+    "json": OrjsonFormatter(
+        "{levelname}{name}{message}",
+        style="{",
+        timestamp="time",
+        rename_fields={"levelname": "level", "name": "logger"},
+    ),
+}

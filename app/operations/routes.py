@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import random
-import re
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Protocol
 
 import pymongo
 from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
-from pymongo.database import Database
 
 from app.operations import metrics
 from app.web.blueprint import Blueprint
 from app.web.problems import PROBLEMS
+from app.web.reading import REQUEST_ID_HEADER, request_id
 
-REQUEST_ID_HEADER = "X-Request-Id"
 PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
-_READY_SECONDS = 2
+_READY_SECONDS = 4
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("Operations", __name__, description="For those who run the service.")
@@ -31,47 +29,57 @@ class HealthSchema(Schema):
     status = fields.String(required=True, metadata={"example": "ok"})
 
 
-def configure(app: Flask, database: Database[Any]) -> None:
+class Store(Protocol):
+    """Where bookings or purchases are kept."""
+
+    def prepare(self) -> None:
+        """Create what a write needs; raises PyMongoError when that cannot be."""
+
+
+def configure(app: Flask, stores: Iterable[Store]) -> None:
     """Give every request an id, the caller's if it is sane; log and count its response.
 
     Neither log nor metrics hold what a customer sent: routes are named by their templates.
-    Readiness asks `database`.
+    The service is ready when each of the `stores` can be used.
     """
-    app.extensions["database"] = database
+    app.extensions["stores"] = stores
 
     @app.before_request
     def start_timing() -> None:
         g.received_at = time.monotonic()
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else _new_request_id()
+        g.request_id = request_id(request.headers.get(REQUEST_ID_HEADER, ""))
 
     @app.after_request
     def log_and_count(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
-        method = request.method if request.method in metrics.METHODS else "other"
-        route = str(request.url_rule or metrics.NO_ROUTE)
-        seconds = time.monotonic() - g.received_at
-        figures = current_metrics()
-        figures.count_request(method, route, response.status_code, seconds)
-        if g.get("sold"):
-            figures.count_booking(route)
-        if g.get("admitted"):
-            figures.count_admission()
-        if "problem_code" in g:
-            figures.count_refusal(g.problem_code)
-        log.info(
-            "%s %s %s",
-            method,
-            route,
-            response.status_code,
-            extra={
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "milliseconds": round(seconds * 1000, 2),
-            },
-        )
+        try:
+            _log_and_count(response.status_code)
+        except Exception:
+            # What was booked is booked, and the customer has to hear of it.
+            log.exception("A response could not be logged or counted")
         return response
+
+
+def _log_and_count(status: int) -> None:
+    method = request.method if request.method in metrics.METHODS else "other"
+    route = str(request.url_rule or metrics.NO_ROUTE)
+    seconds = time.monotonic() - g.received_at
+    milliseconds = round(seconds * 1000, 2)
+    log.info(
+        "%s %s %s",
+        method,
+        route,
+        status,
+        extra={"method": method, "route": route, "status": status, "milliseconds": milliseconds},
+    )
+    figures = current_metrics()
+    figures.count_request(method, route, status, seconds)
+    if g.get("sold"):
+        figures.count_booking(route)
+    if g.get("admitted"):
+        figures.count_admission()
+    if "problem_code" in g:
+        figures.count_refusal(g.problem_code)
 
 
 def start_metrics(app: Flask) -> None:
@@ -89,11 +97,6 @@ def current_metrics() -> metrics.Metrics:
     return figures
 
 
-def _new_request_id() -> str:
-    # It is no secret, so it need not come from the kernel, which takes longer.
-    return f"{random.getrandbits(128):032x}"
-
-
 @blueprint.get("/health/live")
 @blueprint.response(200, HealthSchema())
 def live() -> dict[str, str]:
@@ -104,12 +107,13 @@ def live() -> dict[str, str]:
 @blueprint.get("/health/ready")
 @blueprint.response(200, HealthSchema())
 def ready() -> dict[str, str]:
-    """Tell whether MongoDB answers, within two seconds
+    """Tell whether bookings can be stored in MongoDB, within four seconds
 
-    Without it there is no booking, so a balancer should send customers elsewhere.
+    Without that there is no booking, so a balancer should send customers elsewhere.
     """
     with pymongo.timeout(_READY_SECONDS):
-        current_app.extensions["database"].command("ping")
+        for store in current_app.extensions["stores"]:
+            store.prepare()
     return {"status": "ok"}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask
-from flask_swagger_ui import get_swaggerui_blueprint
+from flask import Blueprint, Flask, current_app, render_template, request
+from jinja2.utils import htmlsafe_json_dumps
 from marshmallow import Schema, fields
 from werkzeug.routing import Rule
 
@@ -35,29 +35,54 @@ def configure(app: Flask, unlimited: tuple[str, ...]) -> flask_smorest.Api:
         API_TITLE="Box Office",
         API_VERSION="1",
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
         API_SPEC_OPTIONS={
             "info": {"description": DESCRIPTION},
             "components": {"securitySchemes": {"staffKey": {"type": "http", "scheme": "bearer"}}},
         },
     )
-    pages = get_swaggerui_blueprint(
-        "/docs",
-        "/openapi.json",
-        config={
-            "app_name": "Box Office",
-            "validatorUrl": None,  # which would be asked on the internet
-            "displayRequestDuration": True,
-            "tryItOutEnabled": True,
-        },
-        blueprint_name="docs",
-    )
-    app.register_blueprint(pages)
-    # Its own rule is /docs/, which would answer /docs with a redirection.
-    app.add_url_rule("/docs", "docs", app.view_functions["docs.show"])
     api = Api(app, spec_kwargs={"marshmallow_plugin": Documentation(unlimited)})
     del api.spec.components.schemas["PaginationMetadata"]  # of pages, which there are none of
+    app.extensions["openapi"] = api.spec
+    app.register_blueprint(_pages)
     return api
+
+
+# The files and the template of flask-swagger-ui. Its own blueprint knows no prefix of a proxy.
+_pages = Blueprint(
+    "documentation",
+    "flask_swagger_ui",
+    static_folder="dist",
+    static_url_path="/docs",
+    template_folder="templates",
+)
+
+
+@_pages.get("/openapi.json")
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document, for the address that the client knows."""
+    servers = [{"url": request.script_root or "/"}]
+    return {**current_app.extensions["openapi"].to_dict(), "servers": servers}
+
+
+@_pages.get("/docs")
+@_pages.get("/docs/")
+def show_docs() -> str:
+    """Return Swagger UI's page."""
+    config = {
+        "dom_id": "#swagger-ui",
+        "url": f"{request.script_root}/openapi.json",
+        "layout": "StandaloneLayout",
+        "deepLinking": True,
+        "validatorUrl": None,  # which would be asked on the internet
+        "displayRequestDuration": True,
+        "tryItOutEnabled": True,
+    }
+    return render_template(
+        "index.template.html",
+        app_name="Box Office",
+        base_url=f"{request.script_root}/docs",
+        config_json=htmlsafe_json_dumps(config),
+    )
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # it has no types

@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 
 from app.mongodb.batching import BatchLost
-from app.mongodb.client import is_outage
+from app.mongodb.client import is_outage, outages
 from app.theatre import refusals
 
 log = logging.getLogger(__name__)
@@ -281,7 +281,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
 def _answer_database_error(error: PyMongoError) -> Response:
     if not is_outage(error):
         return _answer_bug(error)
-    log.warning("MongoDB is unavailable: %s", type(error).__name__)
+    outages.report(error)
     return DATABASE_UNAVAILABLE.answer()
 
 

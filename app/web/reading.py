@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,7 @@ _SINGLE_HEADERS = {
     "Ticket-Phone": "HTTP_TICKET_PHONE",
     "Authorization": "HTTP_AUTHORIZATION",
 }
+REQUEST_ID_HEADER = "X-Request-Id"
 # Werkzeug drops the second slash, and waitress does so before it; the rules of a proxy do not.
 _REPEATED_SLASH = re.compile(r"(?:[a-z]+://[^/]*)?(?:/|%2f){2}", re.IGNORECASE)
 _REPEATED = "Sent more than once."
@@ -54,6 +56,14 @@ class IdempotencyHeaders(Schema):
             "pattern": "^[ -~]*$",
         },
     )
+
+
+def request_id(given: str = "") -> str:
+    """Return the id that the caller has given a request, if it is sane, or else a new one."""
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
+        return given
+    # It is not a secret, so it need not come from the kernel, which takes longer.
+    return f"{random.getrandbits(128):032x}"
 
 
 def check_envelope(request: Request) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
+import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -15,19 +18,52 @@ import orjson
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn import glogging
 from gunicorn.http import errors
+from gunicorn.workers import base
 from gunicorn.workers.ggevent import GeventWorker
+from gunicorn.workers.workertmp import WorkerTmp
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
 from app.web.problems import CONTENT_TYPE, problem_of
-from app.web.reading import RAW_HEADERS
+from app.web.reading import RAW_HEADERS, REQUEST_ID_HEADER, request_id
+
+log = logging.getLogger(__name__)
 
 _BODY_SECONDS = 10
 _READER_SECONDS = 30  # for a client to take the next part of a response
+_LINGER_SECONDS = 1  # for a client to read why it was refused
+_LINGER_BYTES = 64 * 1024
 _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service stops
 _HEARTBEAT_SECONDS = 1
 _HANDFUL = 4  # connections
 _REST_SECONDS = 0.002
+
+
+class Heartbeat(WorkerTmp):
+    """gunicorn's heartbeat of a worker, on a file in memory.
+
+    A file in a folder could not be made once that is full or gone, and gunicorn would end.
+    """
+
+    def __init__(self, cfg: Any) -> None:
+        self._tmp = os.fdopen(os.memfd_create("heartbeat"), "w+b", 0)
+
+
+if hasattr(os, "memfd_create"):  # not on macOS
+    base.WorkerTmp = Heartbeat  # type: ignore[attr-defined]  # gunicorn has no setting for it
+
+
+class Logger(glogging.Logger):
+    """gunicorn's logger, which leaves handlers and the request log to app.operations."""
+
+    def setup(self, cfg: Any) -> None:
+        """Let what gunicorn says, from WARNING on, go where everything goes."""
+        self.error_log.setLevel(logging.WARNING)
+        self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """Log nothing: a hook of the app logs each request."""
 
 
 class OpenConnections:
@@ -141,7 +177,9 @@ class Worker(GeventWorker):
 
         def with_raw_headers(environ: Any, start_response: Any) -> Iterable[bytes]:
             environ[RAW_HEADERS] = environ["wsgi.input"].headers
-            return app(environ, start_response)
+            response = app(environ, start_response)
+            _cork(environ["gunicorn.socket"], True)
+            return response
 
         self.wsgi = with_raw_headers
 
@@ -149,10 +187,21 @@ class Worker(GeventWorker):
         """Serve a connection, as long as the client reads what it is sent."""
         client.settimeout(_READER_SECONDS)
         try:
-            # GeventWorker's own would take the timeout away.
-            super(GeventWorker, self).handle(listener, client, addr)
+            if self._speaks_http(client):
+                # GeventWorker's own would take the timeout away.
+                super(GeventWorker, self).handle(listener, client, addr)
+            else:
+                self.handle_error(None, client, addr, errors.InvalidRequestLine("not HTTP"))
+                client.close()
         finally:
             self.count_connections(-1)
+
+    def _speaks_http(self, client: Any) -> bool:
+        """Tell by the first byte. Of TLS, which may have no end of line, gunicorn would read on."""
+        first = b""
+        with self.timeout_ctx(), suppress(OSError):
+            first = client.recv(1, socket.MSG_PEEK)
+        return not first or first.isalpha()
 
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:  # type: ignore[override]  # the stubs say None
@@ -167,11 +216,16 @@ class Worker(GeventWorker):
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
         """Answer a request; close the connection of a client who does not read the response."""
+        gevent.sleep(
+            0
+        )  # the turn of others, or a client who sends many at once would have it alone
         req.body = TimedBody(req)
         try:
             return bool(super().handle_request(listener_name, req, sock, addr))
         except TimeoutError:
             raise StopIteration from None
+        finally:
+            _cork(sock, False)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is not HTTP, or not the HTTP that we take, with a short problem document."""
@@ -182,15 +236,30 @@ class Worker(GeventWorker):
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             self.log.error("%s while handling a connection", type(exc).__name__)
+        known_as = request_id()
+        log.info(
+            "Refused what is not HTTP: %s",
+            type(exc).__name__,
+            extra={"status": status, "request_id": known_as},
+        )
         body = orjson.dumps(problem_of(status).document(), option=orjson.OPT_APPEND_NEWLINE)
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
+            f"{REQUEST_ID_HEADER}: {known_as}\r\n"
             f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        try:
+        with suppress(OSError), gevent.Timeout(_LINGER_SECONDS, False):  # type: ignore[arg-type]
             client.sendall(head.encode() + body)
-        except OSError:
-            self.log.debug("A client left before its error was sent.")
+            # What is left unread would reset the connection, and the response be lost.
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(_LINGER_BYTES):
+                pass
+
+
+def _cork(sock: Any, corked: bool) -> None:
+    """Hold back what is sent until it is uncorked, so that a response leaves in one piece."""
+    if hasattr(socket, "TCP_CORK"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
 
 
 _STATUSES = {

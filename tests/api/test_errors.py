@@ -33,12 +33,19 @@ OUTAGES = [
     pymongo_errors.WTimeoutError("secret", 64),
     pymongo_errors.OperationFailure("secret", 91),
     pymongo_errors.OperationFailure("secret", 11600),
+    pymongo_errors.OperationFailure("secret", 13),  # rights withdrawn
+    pymongo_errors.OperationFailure("secret", 18),  # password changed
+    pymongo_errors.OperationFailure("secret", 391),
+    pymongo_errors.OperationFailure("secret", 8000),
+    pymongo_errors.OperationFailure("secret", 175),  # collection dropped under a query
+    pymongo_errors.ConfigurationError("secret"),  # a name that DNS does not know
+    pymongo_errors.BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 91}]}),
 ]
 BUGS = [
     ValueError("secret"),
     KeyError("secret"),
     RecursionError("secret"),
-    pymongo_errors.OperationFailure("secret", 13),
+    pymongo_errors.OperationFailure("secret", 2),
     pymongo_errors.DuplicateKeyError("secret", 11000),
 ]
 REQUESTS: list[Callable[[FlaskClient], Any]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.database import Database
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 from app import create_app
 from app.config import Settings
+from app.operations.metrics import Metrics
 from tests.api.helpers import ASHA, RAVI, assert_refused, book, update, view
 from tests.conftest import Clock
 
@@ -226,3 +229,121 @@ def test_health_and_metrics_are_never_limited(limited: list[FlaskClient]) -> Non
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert limited[0].get(path).status_code == 200
     assert limited[0].get("/").status_code == 200
+
+
+@pytest.mark.parametrize("broken", ["count_request", "count_booking"])
+def test_a_figure_that_cannot_be_counted_spoils_no_booking(
+    client: FlaskClient,
+    log: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("no such column")
+
+    monkeypatch.setattr(Metrics, broken, fail)
+    ticket = book(client)
+    assert view(client, ticket).json == ticket
+    messages = [line["message"] for line in log()]
+    assert "POST /booktickets 201" in messages
+    assert "A response could not be logged or counted" in messages
+
+
+def test_a_line_that_cannot_be_logged_spoils_no_booking(
+    client: FlaskClient, log: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no such format")
+
+    monkeypatch.setattr(OrjsonFormatter, "format", fail)
+    ticket = book(client)
+    assert view(client, ticket).json == ticket
+    assert log() == []
+
+
+def behind_proxies(
+    database: Database[Any], settings: Settings, proxies: int, rate_limit: str = "2 per minute"
+) -> FlaskClient:
+    limit = Settings.from_environ({"RATE_LIMIT": rate_limit}).rate_limit
+    settings = replace(settings, trusted_proxies=proxies, rate_limit=limit)
+    return create_app(database, settings=settings).test_client()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "is_limited"),
+    [
+        # Without a proxy the address is that of the connection, whatever a client says.
+        (0, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], True),
+        # A proxy adds the address at the end, whatever a client has put in front.
+        (1, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], False),
+        (1, ["192.0.2.1, 192.0.2.9", "192.0.2.2, 192.0.2.9", "192.0.2.3, 192.0.2.9"], True),
+        (2, ["9, 192.0.2.1, 10.0.0.1", "9, 192.0.2.2, 10.0.0.1", "192.0.2.3, 10.0.0.1"], False),
+        (2, ["1, 192.0.2.9, 10.0.0.1", "2, 192.0.2.9, 10.0.0.2", "192.0.2.9, 10.0.0.3"], True),
+        # Fewer entries than proxies: the request has not come through all of them.
+        (2, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], True),
+    ],
+)
+def test_the_rate_limit_is_for_the_address_that_a_trusted_proxy_names(
+    mongod_database: Database[Any],
+    settings: Settings,
+    proxies: int,
+    forwarded: list[str],
+    is_limited: bool,
+) -> None:
+    client = behind_proxies(mongod_database, settings, proxies)
+    statuses = [
+        client.get("/", headers={"X-Forwarded-For": addresses}).status_code
+        for addresses in forwarded
+    ]
+    assert statuses == [200, 200, 429 if is_limited else 200]
+
+
+FORWARDED = {
+    "X-Forwarded-For": "192.0.2.1",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "tickets.example",
+}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "prefix", "expected"),
+    [
+        (0, "/box", ""),
+        (1, "/box", "/box"),
+        (1, "/box/", "/box"),
+        (1, "/a, /box", "/box"),
+        (1, None, ""),
+    ],
+)
+def test_addresses_begin_with_the_prefix_of_a_trusted_proxy(
+    mongomock_database: Database[Any],
+    settings: Settings,
+    proxies: int,
+    prefix: str | None,
+    expected: str,
+) -> None:
+    settings = replace(settings, trusted_proxies=proxies)
+    client = create_app(mongomock_database, settings=settings).test_client()
+    headers = FORWARDED | ({"X-Forwarded-Prefix": prefix} if prefix else {})
+
+    booked = client.post("/booktickets", json={**ASHA, "timing": "18:00"}, headers=headers)
+    assert booked.headers["Location"] == f"{expected}/tickets/{booked.json['ticket_id']}"
+    document = client.get("/openapi.json", headers=headers).json
+    assert document["servers"] == [{"url": expected or "/"}]
+    for path in ("/docs", "/docs/"):
+        page = client.get(path, headers=headers).text
+        assert f'"url": "{expected}/openapi.json"' in page
+        files = re.findall('(?:src|href)="([^"]*)"', page)
+        assert len(files) >= 5
+        for file in files:
+            assert file.startswith(f"{expected}/docs/")
+            assert client.get(file.removeprefix(expected), headers=headers).status_code == 200
+
+
+def test_a_prefix_cannot_put_a_script_into_the_page(
+    mongomock_database: Database[Any], settings: Settings
+) -> None:
+    settings = replace(settings, trusted_proxies=1)
+    client = create_app(mongomock_database, settings=settings).test_client()
+    page = client.get("/docs", headers={"X-Forwarded-Prefix": "/</script><script>alert(1)//"}).text
+    assert "<script>alert" not in page

@@ -26,7 +26,11 @@ DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICE: dict[str, Any] = COMPOSE["services"]["box-office"]
 
-COPIED = set(re.findall(r"^COPY (\S+) \S+$", DOCKERFILE, re.MULTILINE))
+COPIED = {
+    name
+    for names in re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
+    for name in names.split()
+}
 IMAGE_SETTINGS = dict(
     word.split("=") for line in re.findall(r"^ENV (.*)", DOCKERFILE, re.M) for word in line.split()
 )
@@ -65,10 +69,15 @@ def test_variables_are_settings() -> None:
 
 
 def test_the_image_has_all_that_the_service_needs() -> None:
-    assert {"requirements.txt", "app", "root.py"} == COPIED
+    assert {"requirements.txt", "app", "root.py", "gunicorn.conf.py"} == COPIED
     assert all((PROJECT / path).exists() for path in COPIED)
     let_in = re.findall("^!(.*)", (DEPLOY / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
     assert set(let_in) == COPIED
+
+
+def test_the_installation_copies_what_the_image_has() -> None:
+    (copied,) = re.findall(r"^cp -r (.+) \S+$", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    assert set(copied.split()) == COPIED
 
 
 def test_the_image_runs_what_systemd_runs() -> None:

@@ -51,7 +51,7 @@ class Customers:
     free_houses: ClassVar = _HOUSES
 
     def __init__(
-        self, service: Service, *, houses: int = 40, clients: int = 8, fresh_keys: bool = False
+        self, service: Service, *, houses: int = 40, clients: int = 32, fresh_keys: bool = False
     ) -> None:
         self._service = service
         self._fresh_keys = fresh_keys

@@ -19,11 +19,16 @@ NAME = "rs0"
 
 
 class Node:
-    """One `mongod`, with a folder and a port of its own."""
+    """One `mongod`, with a folder and a port of its own, and `options` of its command line.
 
-    def __init__(self, folder: Path) -> None:
+    `login` are the client options by which the tests give it commands.
+    """
+
+    def __init__(self, folder: Path, *options: str, **login: Any) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
+        self._options = options
+        self.login = login
         self.port = free_port()
         self.start()
 
@@ -37,9 +42,10 @@ class Node:
                 str(find_mongod()),
                 *("--dbpath", str(self._folder), "--port", str(self.port), "--bind_ip", HOST),
                 *("--nounixsocket", "--logpath", str(self._folder / "log"), "--logappend"),
-                *("--replSet", NAME, "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
+                *("--wiredTigerCacheSizeGB", "0.25"),
                 *("--setParameter", "enableTestCommands=1"),
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+                *self._options,
             ],
             stdout=subprocess.DEVNULL,
         )
@@ -55,7 +61,7 @@ class Node:
         """Run a command on this node alone; `{}` when it does not answer."""
         try:
             with MongoClient[dict[str, Any]](
-                HOST, self.port, directConnection=True, timeoutMS=10_000
+                HOST, self.port, directConnection=True, timeoutMS=10_000, **self.login
             ) as client:
                 answer: Mapping[str, Any] = client.admin.command(*command, **arguments)
                 return answer
@@ -67,7 +73,10 @@ class ReplicaSet:
     """Three nodes."""
 
     def __init__(self, folder: Path) -> None:
-        self.nodes = [Node(folder / str(number)) for number in range(3)]
+        self.nodes = [
+            Node(folder / str(number), "--replSet", NAME, "--oplogSize", "64")
+            for number in range(3)
+        ]
         members = [{"_id": i, "host": node.address} for i, node in enumerate(self.nodes)]
         config = {"_id": NAME, "members": members}
         wait_until(lambda: self.nodes[0].command("replSetInitiate", config) != {})

@@ -26,6 +26,10 @@ FAIL_POINTS: dict[str, tuple[str, dict[str, Any]]] = {
         "failCommand",
         {"writeConcernError": {"code": 91, "errmsg": "shutting down"}},
     ),
+    "error 64 (not acknowledged by a majority) after a write": (
+        "failCommand",
+        {"writeConcernError": {"code": 64, "errmsg": "timed out"}},
+    ),
     "error 10107 after a write": (
         "failCommand",
         {"writeConcernError": {"code": 10107, "errmsg": "not primary"}},
@@ -126,7 +130,7 @@ def test_failing_writes_lose_and_double_nothing(
 def test_with_a_new_key_for_each_try_customers_get_tickets_that_they_do_not_know_of(
     replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int
 ) -> None:
-    name, data = FAIL_POINTS["error 91 after a write"]
+    name, data = FAIL_POINTS["error 64 (not acknowledged by a majority) after a write"]
     unanswered = 0
     for _ in range(min(rounds, 3)):
         with (

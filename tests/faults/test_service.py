@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,10 +22,13 @@ from tests.running import (
     Connection,
     Service,
     free_port,
+    outcomes,
     running_service,
     start_process,
     wait_until,
 )
+
+TOMORROW = (date.today() + timedelta(days=1)).isoformat()  # noqa: DTZ011 (its zone, too)
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(
@@ -133,3 +137,14 @@ def test_a_disk_that_cannot_be_written_is_named(small_disk: Path) -> None:
     _, message = process.communicate(timeout=60)
     assert process.returncode == 1
     assert message == f"box-office: DATA_DIR={small_disk} cannot be used: Read-only file system.\n"
+
+
+def test_a_database_that_was_dropped_is_not_oversold_once_that_was_noticed(tmp_path: Path) -> None:
+    body = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00", "date": TOMORROW}
+    with running_service(tmp_path, environ=WORKERS) as service:
+        assert service.post("/booktickets", body).status == 201
+        with service.collection("tickets") as tickets:
+            tickets.database.client.drop_database("boxoffice")
+        time.sleep(5)
+        answers = service.all_at_once([lambda each: each.post("/booktickets", body)] * 80)
+        assert outcomes(answers) == {(201, None): 20, (409, "sold_out"): 60}

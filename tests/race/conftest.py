@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from itertools import product
 from pathlib import Path
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from tests.running import Service, running_service, wait_until
 
@@ -48,3 +52,28 @@ def defenceless(tmp_path: Path) -> Iterator[Service]:
             answers = [lambda connection, path=path: connection.request("GET", path)] * 200
             running.all_at_once(answers)
         yield running
+
+
+@contextmanager
+def without_indexes(service: Service, collection: str, *indexes: str) -> Iterator[None]:
+    """Drop the indexes of a collection, and again whenever the service creates them."""
+    leave = threading.Event()
+    dropped = threading.Event()
+
+    def drop() -> None:
+        with service.collection(collection) as documents:
+            while not leave.is_set():
+                for index in indexes:
+                    with contextlib.suppress(OperationFailure):  # it is missing, as it should be
+                        documents.drop_index(index)
+                dropped.set()
+                leave.wait(0.02)
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    dropped.wait()
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join()

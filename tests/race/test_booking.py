@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.race.conftest import Showing
+from tests.race.conftest import Showing, without_indexes
 from tests.running import Answer, Connection, Service, outcomes, wait_until
 
 CAPACITY = 20
@@ -27,12 +27,10 @@ PHONE = "98765 43210"
 
 
 @pytest.fixture
-def unguarded(defenceless: Service) -> Service:
+def unguarded(defenceless: Service) -> Iterator[Service]:
     """A service whose database has lost the indexes that guard the tickets."""
-    with defenceless.collection("tickets") as tickets:
-        tickets.drop_index(SEAT_INDEX)
-        tickets.drop_index(KEY_INDEX)
-    return defenceless
+    with without_indexes(defenceless, "tickets", SEAT_INDEX, KEY_INDEX):
+        yield defenceless
 
 
 def booking(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import random
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from app import create_app
 from app.config import Settings
+from app.mongodb.batching import GroupCommit
 from app.mongodb.embedded import EmbeddedMongoDB
+from app.workers import Place
 from tests.api.helpers import ASHA, book, delete, fill
 from tests.api.test_multiplex import add_movie, add_screen, buy, put_on_sale
 from tests.conftest import Clock
@@ -25,9 +29,12 @@ class Commands(CommandListener):
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.may_go: Callable[[], bool] = lambda: True
 
     def started(self, event: CommandStartedEvent) -> None:
         self.names.append(event.command_name)
+        while not self.may_go():
+            time.sleep(0.001)
 
     def succeeded(self, event: Any) -> None:
         pass
@@ -49,9 +56,14 @@ def commands() -> Commands:
 
 @pytest.fixture
 def watched(
-    mongod: EmbeddedMongoDB, commands: Commands, settings: Settings, clock: Clock
+    mongod: EmbeddedMongoDB,
+    commands: Commands,
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FlaskClient]:
-    """A client of a service whose commands are listened to."""
+    """A client of a service whose commands are listened to, but for its watch on the indexes."""
+    monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 3600)
     with MongoClient[Any](mongod.uri, event_listeners=[commands]) as mongo:
         client = create_app(mongo["round_trips"], settings=settings, clock=clock).test_client()
         client.get("/")
@@ -98,14 +110,26 @@ def test_a_house_that_one_process_fills_takes_one_insert_a_ticket(
 def test_a_booking_takes_three_round_trips_at_the_most(
     watched: FlaskClient, unwatched: FlaskClient, commands: Commands
 ) -> None:
-    keys = (f"key-12345-{number}" for number in range(20))
-    random.seed(20)  # of 10 bookings, one in a thousand times none would meet another's seat
     sent = []
-    for _ in range(10):
-        book(unwatched)
-        sent.append(commands.of(lambda: book(watched, key=next(keys))))
+    for number in range(10):
+        book(unwatched)  # on the seat that `watched` would take, too
+        sent.append(commands.of(lambda: book(watched, key=f"key-12345-{number}")))  # noqa: B023
     assert all(each in (["insert"], ["insert", "find", "insert"]) for each in sent)
     assert ["insert", "find", "insert"] in sent
+
+
+def test_two_workers_fill_a_house_from_its_two_ends(
+    mongod_database: Database[Any],
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers = []
+    for number in range(2):
+        monkeypatch.setattr("app.workers.place", Place(number, of=2))
+        workers.append(create_app(mongod_database, settings=settings, clock=clock).test_client())
+    seats = [[book(worker)["seat"] for worker in workers] for _ in range(10)]
+    assert seats == [[seat, 21 - seat] for seat in range(1, 11)]
 
 
 def test_a_seat_that_is_free_again_takes_one_read_to_find(
@@ -168,3 +192,58 @@ def test_the_multiplex(watched: FlaskClient, commands: Commands) -> None:
             assert screens == ["find", "find", "find"]
             assert commands.of(lambda: watched.get("/api/movies")) == ["find", "find"]
     assert commands.of(lambda: buy(watched)) == ["find", "findAndModify"]
+
+
+CROWD = 64
+
+
+def of_a_crowd(
+    client: FlaskClient, commands: Commands, request: Callable[[FlaskClient], object]
+) -> list[str]:
+    """Return the commands of 64 requests, when all others arrive while the first is under way."""
+    stores = [client.application.extensions[name]._store for name in ("booking", "multiplex")]
+    queues = [
+        group._queue
+        for store in stores
+        for group in vars(store).values()
+        if isinstance(group, GroupCommit)
+    ]
+    threads = [
+        threading.Thread(target=lambda: request(client.application.test_client()))
+        for _ in range(CROWD)
+    ]
+
+    def start_and_join() -> None:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+
+    commands.may_go = lambda: len(commands.names) > 1 or sum(map(len, queues)) == CROWD - 1
+    try:
+        return commands.of(start_and_join)
+    finally:
+        commands.may_go = lambda: True
+
+
+def test_a_crowd_shares_round_trips(watched: FlaskClient, commands: Commands) -> None:
+    def sent_by(request: Callable[[FlaskClient], object]) -> list[str]:
+        return of_a_crowd(watched, commands, request)
+
+    ticket = book(watched)
+    fill(watched, timing="21:00")
+    timings = iter(["09:00", "10:00", "11:00", "12:00"] * 16)
+    assert sent_by(lambda client: book(client, timing=next(timings))) == ["insert"] * 2
+    assert sent_by(lambda client: book(client, timing="21:00", status=409)) == ["find"] * 2
+    assert sent_by(lambda client: client.get("/")) == ["find"] * 2
+    assert sent_by(lambda client: client.get(f"/tickets/{ticket['ticket_id']}")) == ["find"] * 2
+    assert sent_by(lambda client: client.get("/tickets?timing=18:00")) == ["find"] * 2
+
+    add_screen(watched, seats=996)
+    add_movie(watched)
+    put_on_sale(watched, 1)
+    # The movie is found for all in two commands, and then sold to the first, and to those who
+    # come while that goes on.
+    commands_of_purchases = sent_by(buy)
+    assert commands_of_purchases.count("find") == 2
+    assert commands_of_purchases.count("findAndModify") <= 4

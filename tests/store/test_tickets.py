@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app import create_app
 from app.booking.store import StoredTicket, TicketStore
-from app.config import SettingError, Settings
+from app.config import Settings
 from app.mongodb.embedded import EmbeddedMongoDB
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
 from app.theatre.refusals import SeatTaken, SoldOut
@@ -342,13 +342,3 @@ def test_the_indexes_are_made_at_the_start(
     for name, index in (("tickets", "timing_1_date_1_seat_1"), ("sales", "requests.key_1")):
         assert mongod_database[name].index_information()[index]["unique"]
         assert "showing_at_1" in mongod_database[name].index_information()
-
-
-def test_a_database_that_breaks_the_rule_is_refused(
-    mongod: EmbeddedMongoDB, mongod_database: Database[Any], settings: Settings
-) -> None:
-    twice = {"timing": "18:00", "date": "2046-11-22", "seat": 1}
-    mongod_database.drop_collection("tickets")
-    mongod_database["tickets"].insert_many([dict(twice), dict(twice)])
-    with pytest.raises(SettingError, match="duplicate key"):
-        create_app(settings=replace(settings, mongodb_uri=mongod.uri, mongodb_database="tests"))

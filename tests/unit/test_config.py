@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
-from app.config import SettingError, Settings
+from app.config import SettingError, Settings, usable_cores
+from app.mongodb.client import log_ignored_options, open_client
 
 
 def test_defaults() -> None:
@@ -21,6 +25,8 @@ def test_defaults() -> None:
     assert settings.slot_capacity == 20
     assert settings.expiry_hours == timedelta(hours=8)
     assert settings.advance_days == 30
+    assert (settings.trusted_proxies, settings.log_format) == (0, "auto")
+    assert settings.workers == len(os.sched_getaffinity(0))
 
 
 def test_every_setting_is_read() -> None:
@@ -32,6 +38,7 @@ def test_every_setting_is_read() -> None:
             "HOST": "::1",
             "PORT": "8080",
             "WORKERS": "3",
+            "TRUSTED_PROXIES": "2",
             "SHOW_TIMES": "21:30, 09:15",
             "SLOT_CAPACITY": "5",
             "EXPIRY_HOURS": "0.01",
@@ -41,6 +48,8 @@ def test_every_setting_is_read() -> None:
             "STAFF_KEY": "correct-horse-battery",
             "RATE_LIMIT": "100 per 2 hours",
             "LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "JSON",
+            "THREADS": "one of an older version",
             "UNRELATED": "x",
         }
     )
@@ -48,7 +57,7 @@ def test_every_setting_is_read() -> None:
     assert settings.mongodb_database == "roxy"
     assert settings.data_dir == Path("/srv/box office")
     assert (settings.host, settings.port) == ("::1", 8080)
-    assert settings.workers == 3
+    assert (settings.workers, settings.trusted_proxies) == (3, 2)
     assert settings.show_times == ("09:15", "21:30")
     assert settings.slot_capacity == 5
     assert settings.expiry_hours == timedelta(seconds=36)
@@ -57,76 +66,287 @@ def test_every_setting_is_read() -> None:
     assert settings.phone_region == "NP"
     assert settings.staff_key == "correct-horse-battery"
     assert str(settings.rate_limit) == "100 per 2 hour"
-    assert settings.log_level == "debug"
+    assert (settings.log_level, settings.log_format) == ("debug", "json")
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "cause"),
     [
-        ("MONGODB_URI", "localhost:27017"),
-        ("MONGODB_URI", ""),
-        ("MONGODB_DATABASE", "a.b"),
-        ("MONGODB_DATABASE", "x" * 64),
-        ("DATA_DIR", " "),
-        ("DATA_DIR", "\udcff"),
-        ("MONGODB_URI", "mongodb://db/?tls=true&tlsCAFile=/nope"),
-        ("HOST", "not a host"),
-        ("PORT", "0"),
-        ("PORT", "65536"),
-        ("PORT", "५०००"),
-        ("PORT", "5000\n"),
-        ("WORKERS", "-1"),
-        ("RATE_LIMIT", "60"),
-        ("RATE_LIMIT", ""),
-        ("RATE_LIMIT", "0 per minute"),
-        ("RATE_LIMIT", "60 per fortnight"),
-        ("RATE_LIMIT", "60 per 0 minutes"),
-        ("RATE_LIMIT", "60 per 2 years"),
-        ("RATE_LIMIT", "9999999999 per minute"),
-        ("RATE_LIMIT", "5 per second; 60 per minute"),
-        ("RATE_LIMIT", "60 per minute and more"),
-        ("SHOW_TIMES", ""),
-        ("SHOW_TIMES", "9:00"),
-        ("SHOW_TIMES", "09:00,09:00"),
-        ("SHOW_TIMES", "09:00,"),
-        ("SLOT_CAPACITY", "0"),
-        ("EXPIRY_HOURS", "0"),
-        ("EXPIRY_HOURS", "-8"),
-        ("EXPIRY_HOURS", "nan"),
-        ("EXPIRY_HOURS", "1e9"),
-        ("ADVANCE_DAYS", "soon"),
-        ("THEATRE_TIMEZONE", "Mars/Olympus"),
-        ("THEATRE_TIMEZONE", "../../etc/passwd"),
-        ("PHONE_REGION", "XX"),
-        ("LOG_LEVEL", "loud"),
-        ("LOG_LEVEL", ""),
+        ("MONGODB_DATABASE", "a.b", "its character 2 is not allowed"),
+        ("MONGODB_DATABASE", "x" * 64, "it has 64 characters"),
+        ("DATA_DIR", " ", "it is empty"),
+        ("DATA_DIR", "\udcff", "its name is not text in UTF-8"),
+        ("HOST", "not a host", "its character 4 is not allowed"),
+        ("PORT", "0", "it is below 1"),
+        ("PORT", "65536", "it is above 65535"),
+        ("PORT", "५०००", "it is not a whole number"),
+        ("PORT", "5000\n", "it is not a whole number"),
+        ("WORKERS", "-1", "it is below 1"),
+        ("TRUSTED_PROXIES", "1.5", "it is not a whole number"),
+        ("TRUSTED_PROXIES", "11", "it is above 10"),
+        ("RATE_LIMIT", "60", "it is not an amount and a time"),
+        ("RATE_LIMIT", "", "it is empty"),
+        ("RATE_LIMIT", "0 per minute", "it allows 0 requests, or in no time"),
+        ("RATE_LIMIT", "60 per fortnight", "it is not an amount and a time"),
+        ("RATE_LIMIT", "60 per 0 minutes", "it allows 0 requests, or in no time"),
+        ("RATE_LIMIT", "60 per 2 years", "its time is longer than a year"),
+        ("RATE_LIMIT", "9999999999 per minute", "it allows more than 1000000000 requests"),
+        ("RATE_LIMIT", "5 per second; 60 per minute", "it is more than one limit"),
+        ("RATE_LIMIT", "60 per minute and more", "it is not an amount and a time"),
+        ("SHOW_TIMES", "", "it is empty"),
+        ("SHOW_TIMES", "09:00, 9:00", "its time 2 is not a time of day as HH:MM"),
+        ("SHOW_TIMES", "09:00,10:00, 09:00", "09:00 is there twice"),
+        ("SHOW_TIMES", "09:00,", "its time 2 is not a time of day as HH:MM"),
+        ("SLOT_CAPACITY", "0", "it is below 1"),
+        ("EXPIRY_HOURS", "0", "it is below 0.0003"),
+        ("EXPIRY_HOURS", "-8", "it is below 0.0003"),
+        ("EXPIRY_HOURS", "nan", "it is not a number of hours"),
+        ("EXPIRY_HOURS", "1e9", "it is not a number of hours"),
+        ("EXPIRY_HOURS", "8760.5", "it is above 8760"),
+        ("ADVANCE_DAYS", "soon", "it is not a whole number"),
+        ("THEATRE_TIMEZONE", "Mars/Olympus", "there is no such time zone"),
+        ("THEATRE_TIMEZONE", "../../etc/passwd", "there is no such time zone"),
+        ("PHONE_REGION", "XX", "it is unknown"),
+        ("LOG_LEVEL", "loud", "it is unknown"),
+        ("LOG_LEVEL", "", "it is empty"),
+        ("LOG_FORMAT", "xml", "it is unknown"),
     ],
 )
-def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
+def test_a_wrong_value_is_named_with_its_cause_in_one_line(
+    name: str, value: str, cause: str
+) -> None:
     with pytest.raises(SettingError) as refusal:
         Settings.from_environ({name: value})
     message = str(refusal.value)
-    assert message.startswith(f"{name}={value!r} cannot be used: set ")
+    assert message.startswith(f"{name}={value!r} cannot be used: {cause}; set ")
     assert "\n" not in message
 
 
-def test_a_password_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    ("uri", "cause"),
+    [
+        ("", "it is empty"),
+        ("localhost:27017", "it begins with neither mongodb:// nor mongodb+srv://"),
+        ("http://user:secret@db", "it begins with neither mongodb:// nor mongodb+srv://"),
+        ("mongodb://user:sec@ret@db", "Username and password must be escaped"),
+        ("mongodb://user:sec%ret@db", "Username and password must be escaped"),
+        ("mongodb://user:1234/secret@db", "user name and password must be percent-encoded"),
+        ("mongodb://user:secret/@db", "Port contains non-digit characters"),
+        ("mongodb://user:12?secret@db", "MongoDB URI options are key=value pairs"),
+        ("mongodb://user:12?secret=x@db", "Unknown option"),
+        ("mongodb://db:secret", "Port contains non-digit characters"),
+        ("mongodb://db:65536", "Port must be an integer"),
+        ("mongodb://db/?tlsCAFile=/secret", "tlscafile file is not readable: No such file"),
+        ("mongodb://db/?tlsCAFile=/dev/null", "certificate"),
+        ("mongodb://db/?tlsCertificateKeyFile=/secret", "No such file"),
+        ("mongodb://db/?tls=secret", "must be 'true' or 'false'"),
+        ("mongodb://db/?secretOption=1", "Unknown option"),
+        ("mongodb+srv://db.example.com/?secretOption=1", "Unknown option"),
+        ("mongodb://db/?authMechanism=secret", "authmechanism must be in"),
+        ("mongodb://db/?authMechanismProperties=secret:x", "not a supported auth mechanism"),
+        (
+            "mongodb://db/?authMechanismProperties=AWS_SESSION_TOKEN:ab%2Csecret%3A",
+            "Malformed auth mechanism properties",
+        ),
+        (
+            "mongodb://db/?authMechanism=MONGODB-AWS"
+            "&authMechanismProperties=AWS_SESSION_TOKEN:ab%2Csecret:x",
+            "not a supported auth mechanism property",
+        ),
+        (
+            "mongodb://db/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:secret",
+            "for MONGODB-OIDC",
+        ),
+        ("mongodb://db1,db2/?directConnection=true", "multiple hosts with directConnection"),
+        ("mongodb://db/?maxPoolSize=2&minPoolSize=20", "minPoolSize must be smaller"),
+        ("mongodb://db/?retryWrites=true&retryWrites=false", "Duplicate URI option"),
+        ("mongodb://db/?readPreference=secret", "Not a valid read preference"),
+        ("mongodb://db/?wTimeoutMS=secret", "must be an integer"),
+        ("mongodb://db/?datetime_conversion=secret", "Invalid datetime_conversion value"),
+    ],
+)
+def test_what_pymongo_refuses_is_told_in_one_line_without_secrets(uri: str, cause: str) -> None:
     with pytest.raises(SettingError) as refusal:
-        Settings.from_environ({"MONGODB_URI": "http://user:secret@db"})
+        Settings.from_environ({"MONGODB_URI": uri})
+    message = str(refusal.value)
+    assert message.startswith("MONGODB_URI cannot be used: ")
+    assert cause in message
+    assert message.endswith("; set a MongoDB connection string such as mongodb://localhost:27017")
+    assert "secret" not in message
+    assert "ret@" not in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://db/?minPoolSize=20",
+        "mongodb://db/?minPoolSize=200",
+        "mongodb://db/?minPoolSize=2&maxPoolSize=2",
+        "mongodb://db?w=0;journal=true",
+        "mongodb://db/?fsync=true&w=0&readPreference=nearest&readPreferenceTags=dc:east",
+        "mongodb://db/?tz_aware=false&unicode_decode_error_handler=ignore&connect=true",
+        "mongodb://user:p%40ss@db1,db2:27018/admin?replicaSet=rs0&appName=a@b&compressors=zlib",
+        "mongodb+srv://user:secret@db.example.com/?srvMaxHosts=2&retryWrites=true&w=majority",
+        "mongodb://%2Ftmp%2Fmongod.sock",
+    ],
+)
+def test_what_pymongo_takes_is_taken(uri: str) -> None:
+    assert Settings.from_environ({"MONGODB_URI": uri}).mongodb_uri == uri
+
+
+UNSAFE = {
+    "readPreference": "secondaryPreferred",
+    "readPreferenceTags": "dc:east",
+    "maxStalenessSeconds": "120",
+    "readConcernLevel": "available",
+    "w": "0",
+    "journal": "false",
+    "fsync": "true",
+    "wTimeoutMS": "1",
+    "retryReads": "false",
+    "retryWrites": "false",
+    "timeoutMS": "60000",
+    "connectTimeoutMS": "1",
+    "serverSelectionTimeoutMS": "1",
+    "socketTimeoutMS": "1",
+    "waitQueueTimeoutMS": "1",
+    "heartbeatFrequencyMS": "600000",
+    "tz_aware": "false",
+    "datetime_conversion": "DATETIME_MS",
+    "unicode_decode_error_handler": "ignore",
+    "connect": "true",
+}
+
+
+@pytest.mark.parametrize("written", [str, str.lower, str.upper])
+@pytest.mark.parametrize("option", UNSAFE)
+def test_an_option_that_promises_rest_on_is_ours(
+    option: str, written: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = f"mongodb://db/?{written(option)}={UNSAFE[option]}"
+    with open_client("mongodb://db/") as plain, open_client(uri) as client:
+        for name in (
+            *("codec_options", "read_preference", "read_concern", "write_concern"),
+            *("retry_reads", "retry_writes", "timeout", "connect", "heartbeat_frequency"),
+            *("server_selection_timeout",),
+        ):
+            assert getattr(client.options, name) == getattr(plain.options, name)
+        ours, theirs = plain.options.pool_options, client.options.pool_options
+        for name in ("connect_timeout", "socket_timeout", "wait_queue_timeout"):
+            assert getattr(theirs, name) == getattr(ours, name)
+    log_ignored_options(uri)
+    (record,) = caplog.records
+    assert record.getMessage().endswith(f"ignored: {written(option)}")
+
+
+def test_one_warning_names_all_options_that_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    options = "&".join(f"{name}={value}" for name, value in UNSAFE.items())
+    log_ignored_options(f"mongodb://user:secret@db/?appName=x&{options}")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().endswith(f"ignored: {', '.join(UNSAFE)}")
+
+
+def test_options_that_agree_with_ours_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    log_ignored_options(
+        "mongodb+srv://user:secret@db/?retryWrites=true&w=majority&appName=x&readPreference=primary"
+        "&timeoutMS=4000&journal=true&tls=true"
+    )
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ("", (0, 100)),
+        ("?minPoolSize=20", (20, 100)),
+        ("?minPoolSize=200", (200, 200)),
+        ("?maxPoolSize=7", (0, 7)),
+    ],
+)
+def test_the_pool_is_as_large_as_the_connection_string_asks(
+    options: str, sizes: tuple[int, int]
+) -> None:
+    with open_client(f"mongodb://db/{options}") as client:
+        pool = client.options.pool_options
+        assert (pool.min_pool_size, pool.max_pool_size) == sizes
+
+
+def test_other_options_are_obeyed() -> None:
+    with open_client("mongodb://db/?replicaSet=rs0&appName=lobby&maxIdleTimeMS=5000") as client:
+        assert client.options.replica_set_name == "rs0"
+        assert client.options.pool_options.appname == "lobby"
+        assert client.options.pool_options.max_idle_time_seconds == 5
+
+
+@pytest.mark.parametrize(
+    ("key", "cause"),
+    [
+        ("", "it is empty"),
+        ("secret", "it has 6 characters"),
+        ("secret with spaces", "its character 7 is not allowed"),
+        ("secret-ä-secret", "its character 8 is not allowed"),
+        ("x" * 256, "it has 256 characters"),
+    ],
+)
+def test_a_wrong_staff_key_is_refused_and_not_shown(key: str, cause: str) -> None:
+    with pytest.raises(SettingError) as refusal:
+        Settings.from_environ({"STAFF_KEY": key})
+    assert str(refusal.value).startswith(f"STAFF_KEY cannot be used: {cause}; set 8 to 255")
+
+
+@pytest.mark.parametrize("name", ["MONGODB_DATABASE", "HOST", "RATE_LIMIT", "SHOW_TIMES"])
+def test_a_connection_string_in_the_wrong_place_is_not_shown(name: str) -> None:
+    with pytest.raises(SettingError) as refusal:
+        Settings.from_environ({name: "mongodb://user:secret@db/?w=1"})
     assert "secret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("key", ["", "secret", "secret with spaces", "secret-ä-secret", "x" * 256])
-def test_a_staff_key_that_is_none_is_refused_and_not_shown(key: str) -> None:
-    with pytest.raises(SettingError) as refusal:
-        Settings.from_environ({"STAFF_KEY": key})
-    assert str(refusal.value).startswith("STAFF_KEY=*** cannot be used: set 8 to 255")
+@pytest.mark.parametrize(
+    ("files", "own_group", "cores"),
+    [
+        ({}, "0::/", math.inf),
+        ({"cpu.max": "max 100000"}, "0::/", math.inf),
+        ({"cpu.max": "100000 100000"}, "0::/", 1),
+        ({"cpu.max": "50000 100000"}, "0::/", 1),
+        ({"cpu.max": "150000 100000"}, "0::/", 2),
+        ({"cpu.max": "100000 100000"}, "0::/outside/the/container", 1),
+        ({"theatre/cpu.max": "100000 100000"}, "0::/theatre/box-office", 1),
+        (
+            {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"},
+            "4:cpu,cpuacct:/docker/abc",
+            1,
+        ),
+        (
+            {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+            "4:cpu,cpuacct:/",
+            math.inf,
+        ),
+    ],
+)
+def test_workers_are_as_many_as_the_cores_that_may_be_used(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    own_group: str,
+    cores: float,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 4, 5}, raising=False)
+    for name, text in files.items():
+        file = tmp_path / "cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n")
+    own = tmp_path / "self"
+    own.write_text(f"{own_group}\n")
+    assert usable_cores(tmp_path / "cgroup", own) == min(4, cores)
 
 
-def test_nor_a_part_of_one() -> None:
-    with pytest.raises(SettingError) as refusal:
-        Settings.from_environ({"MONGODB_URI": "http://user:sec@ret@db"})
-    assert "ret" not in str(refusal.value)
+def test_without_control_groups_affinity_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
+    assert usable_cores(tmp_path, tmp_path / "missing") == 1
 
 
 def test_a_machine_without_a_readable_zone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,120 @@
+"""The indexes that promises rest on: created before the first use, and again when they are lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pymongo
+from pymongo import IndexModel
+from pymongo.collection import Collection
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
+
+from app.mongodb.client import UNAUTHORIZED, Document, outages, reason_of, renew_connections
+
+MAX_AGE_SECONDS = 2.0
+_LONGEST_ATTEMPT = 4  # seconds
+_INDEX_OPTIONS_CONFLICT = 85
+
+
+class CannotBeUsed(ConnectionFailure):
+    """MongoDB does not let this service have its indexes; its text is MongoDB's reason."""
+
+
+class Indexes:
+    """The indexes of one collection: `unique` ones, and one by which documents expire.
+
+    Whoever drops or restores a collection takes its indexes away, and the next insert would bring
+    it back without them. So requests create them again, which changes nothing while they are
+    there, when they were last seen more than MAX_AGE_SECONDS ago: the longest that a loss goes
+    unnoticed. One request does so for all that wait.
+    """
+
+    def __init__(
+        self,
+        collection: Collection[Document],
+        *,
+        unique: Sequence[IndexModel],
+        expiry: str,
+        expire_after: timedelta,
+    ) -> None:
+        """Documents expire, in whole seconds, `expire_after` the instant in the field `expiry`."""
+        self._collection = collection
+        self._unique = unique
+        self._expiry = expiry
+        self._expire_after = expire_after
+        self._lock = threading.Lock()
+        self._seen_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._failure: PyMongoError | None = None
+
+    @property
+    def collection(self) -> Collection[Document]:
+        """The collection, for what duplicates do no harm to: reading and deleting.
+
+        Raises CannotBeUsed when MongoDB cannot be used.
+        """
+        try:
+            self.ensure()
+        except CannotBeUsed as error:
+            if not isinstance(error.__cause__, DuplicateKeyError):
+                raise
+        return self._collection
+
+    def ensure(self, max_age: float | None = None) -> None:
+        """Create the indexes, unless they were seen within `max_age` seconds (MAX_AGE_SECONDS).
+
+        Raises CannotBeUsed when they cannot be created.
+        """
+        arrived_at = time.monotonic()
+        oldest = arrived_at - (MAX_AGE_SECONDS if max_age is None else max_age)
+        if self._seen_at > oldest:
+            return
+        # Whoever is late to each turn must not wait for all of them.
+        if not self._lock.acquire(timeout=_LONGEST_ATTEMPT):
+            failure = self._failure
+            raise CannotBeUsed(reason_of(failure) if failure else "timed out") from failure
+        try:
+            # Whoever waited here shares the outcome, so an outage is not waited for in turn. What
+            # MongoDB refuses, it will refuse for a while.
+            refused = isinstance(self._failure, OperationFailure)
+            if self._tried_at < (oldest if refused else arrived_at):
+                self._try()
+            if self._failure:
+                raise CannotBeUsed(reason_of(self._failure)) from self._failure
+        finally:
+            self._lock.release()
+        outages.end()
+
+    def _try(self) -> None:
+        started_at = time.monotonic()
+        try:
+            with pymongo.timeout(_LONGEST_ATTEMPT):
+                self._collection.create_indexes(self._unique)
+                self._create_expiry_index()
+        except PyMongoError as error:
+            self._failure = error
+            self._seen_at = float("-inf")
+            if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
+                renew_connections(self._collection.database.client)
+        else:
+            self._failure = None
+            self._seen_at = started_at
+        self._tried_at = time.monotonic()
+
+    def _create_expiry_index(self) -> None:
+        seconds = int(self._expire_after.total_seconds())
+        try:
+            self._collection.create_index(self._expiry, expireAfterSeconds=seconds)
+        except OperationFailure as error:
+            if error.code != _INDEX_OPTIONS_CONFLICT:
+                raise
+            # The last service to start sets the period. Two that differ must not take turns.
+            if self._tried_at == float("-inf"):
+                self._collection.database.command(
+                    "collMod",
+                    self._collection.name,
+                    index={"keyPattern": {self._expiry: 1}, "expireAfterSeconds": seconds},
+                )

@@ -1,0 +1,186 @@
+"""Indexes that are lost, or cannot be created, while the service runs: on a real MongoDB."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pymongo
+import pytest
+from flask.testing import FlaskClient
+from pymongo import IndexModel
+from pymongo.database import Database
+
+from app import create_app
+from app.config import Settings
+from app.mongodb.embedded import EmbeddedMongoDB
+from app.mongodb.indexes import CannotBeUsed, Indexes
+from tests.api.helpers import ASHA, assert_refused, book
+from tests.conftest import Clock
+from tests.running import wait_until
+
+TWICE = {"timing": "18:00", "date": "2046-11-22", "seat": 1}
+
+
+@pytest.fixture
+def database(mongod_database: Database[Any]) -> Iterator[Database[Any]]:
+    yield mongod_database
+    mongod_database["tickets"].delete_many({})
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request looks at the indexes, as if 2 s had passed."""
+    monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 0)
+
+
+def indexes_of(database: Database[Any]) -> set[str]:
+    return set(database["tickets"].index_information()) - {"_id_"}
+
+
+ALL = {"timing_1_date_1_seat_1", "request.key_1", "showing_at_1"}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("loss", ["drop_database", "drop_collection", "drop_indexes"])
+def test_lost_indexes_are_back_before_the_next_booking(
+    client: FlaskClient, database: Database[Any], loss: str
+) -> None:
+    book(client)
+    if loss == "drop_database":
+        database.client.drop_database(database)
+    elif loss == "drop_collection":
+        database.drop_collection("tickets")
+    else:
+        database["tickets"].drop_indexes()
+    book(client)
+    assert indexes_of(database) == ALL
+
+
+def test_a_showing_whose_collection_was_dropped_is_not_oversold(
+    client: FlaskClient, database: Database[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book(client)
+    database.drop_collection("tickets")
+    # The time that a loss may go unnoticed.
+    monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 0.001)
+
+    def buy(_: int) -> int:
+        body = {**ASHA, "timing": "18:00"}
+        return client.application.test_client().post("/booktickets", json=body).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(buy, range(80)))
+    assert statuses.count(201) == 20
+    assert set(statuses) == {201, 409}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_with_duplicates_nothing_is_sold_until_they_are_gone(
+    client: FlaskClient, database: Database[Any], log: Callable[[], list[Any]]
+) -> None:
+    ticket = book(client)
+    database["tickets"].drop_indexes()
+    stored = database["tickets"].find_one({})
+    assert stored
+    database["tickets"].insert_one({**stored, "_id": "B" * 12})
+
+    body = {**ASHA, "timing": "18:00"}
+    for chosen in ({}, {"seat": 7}, {}):
+        answer = client.post("/booktickets", json={**body, **chosen})
+        assert_refused(answer, 503, "database_unavailable")
+    move = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"], "timing_alter": "20:00"}
+    assert_refused(client.post("/update", json=move), 503, "database_unavailable")
+    assert_refused(client.get("/health/ready"), 503, "database_unavailable")
+    (warning,) = [line for line in log() if line["level"] == "WARNING"]
+    assert "duplicate key" in warning["message"]
+    assert "timing_1_date_1_seat_1" in warning["message"]
+    assert "Asha" not in str(warning)
+
+    # They can be seen, and be deleted, through the service.
+    assert len(client.post("/viewontime", json={"timing": "18:00"}).json or []) == 2
+    duplicate = {"ticket_id": "B" * 12 + stored["secret"], "phone": ASHA["phone"]}
+    assert client.post("/delete", json=duplicate).status_code == 200
+    book(client)
+    assert client.get("/health/ready").status_code == 200
+    assert indexes_of(database) == ALL
+
+
+def test_the_start_survives_indexes_that_mongodb_refuses(
+    mongod: EmbeddedMongoDB,
+    database: Database[Any],
+    settings: Settings,
+    clock: Clock,
+    log: Callable[[], list[Any]],
+) -> None:
+    database.drop_collection("tickets")
+    database["tickets"].insert_many([dict(TWICE), dict(TWICE)])
+    here = replace(settings, mongodb_uri=mongod.uri, mongodb_database=database.name)
+    client = create_app(settings=here, clock=clock).test_client()
+    (warning,) = log()
+    assert "duplicate key" in warning["message"]
+    assert_refused(
+        client.post("/booktickets", json={**ASHA, "timing": "18:00"}), 503, "database_unavailable"
+    )
+    database["tickets"].delete_many({})
+
+    def warnings() -> list[str]:
+        return [line["message"] for line in log() if line["level"] == "WARNING"]
+
+    def is_over() -> bool:
+        return client.get("/health/ready").status_code == 200 and len(warnings()) > 1
+
+    wait_until(is_over, seconds=5)
+    book(client)
+    assert warnings()[1:] == ["MongoDB can be used again"]
+
+
+@pytest.fixture
+def indexes(database: Database[Any]) -> Indexes:
+    return Indexes(
+        database["tickets"],
+        unique=[IndexModel("request.key", unique=True, sparse=True)],
+        expiry="showing_at",
+        expire_after=timedelta(hours=8),
+    )
+
+
+@pytest.mark.usefixtures("impatient")
+def test_services_that_differ_in_expiry_do_not_take_turns(
+    database: Database[Any], indexes: Indexes
+) -> None:
+    indexes.ensure()
+    later = Indexes(
+        database["tickets"],
+        unique=[IndexModel("request.key", unique=True, sparse=True)],
+        expiry="showing_at",
+        expire_after=timedelta(hours=9),
+    )
+    later.ensure()
+    indexes.ensure()
+    found = database["tickets"].index_information()["showing_at_1"]
+    assert found["expireAfterSeconds"] == 9 * 3600
+
+
+def test_requests_that_wait_share_one_failure() -> None:
+    with pymongo.MongoClient[Any]("mongodb://127.0.0.1:1", connect=False) as away:
+        indexes = Indexes(
+            away["away"]["tickets"],
+            unique=[IndexModel("request.key")],
+            expiry="showing_at",
+            expire_after=timedelta(hours=8),
+        )
+        start = threading.Barrier(20)
+
+        def ensure(_: int) -> None:
+            start.wait()
+            with pymongo.timeout(0.5), pytest.raises(CannotBeUsed, match="refused"):
+                indexes.ensure()
+
+        with ThreadPoolExecutor(20) as pool:
+            began = pool.map(ensure, range(20), timeout=3)  # 10 s, if each had to wait in turn
+            list(began)

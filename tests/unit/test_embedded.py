@@ -1,0 +1,66 @@
+"""The embedded MongoDB where it cannot run: one message that says why and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
+
+LIBRARY = (
+    "mongod: error while loading shared libraries: {}: "
+    "cannot open shared object file: No such file or directory"
+)
+GLIBC = (
+    "mongod: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by mongod)"
+)
+
+
+def start_with(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Start with a `mongod` that is this script; return the refusal."""
+    (folder / "bin").mkdir()
+    mongod = folder / "bin" / "mongod"
+    mongod.write_text(script)
+    mongod.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{mongod.parent}:/usr/bin:/bin")
+    with pytest.raises(EmbeddedMongoDBError) as refusal, EmbeddedMongoDB(folder / "data"):
+        pass
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert "log" not in message  # there is none
+    return message
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (LIBRARY.format("libcurl.so.4"), "apt-get install libcurl4)"),
+        (LIBRARY.format("liblzma.so.5"), "apt-get install liblzma5)"),
+        (LIBRARY.format("libcrypto.so.3"), "install OpenSSL 3, or a MongoDB made for this system"),
+        (LIBRARY.format("libcrypto.so.1.1"), "install OpenSSL 1.1, or a MongoDB made for this"),
+        (GLIBC, "install a MongoDB made for this system"),
+        ("Error parsing command line: unrecognised option", "unrecognised option."),
+    ],
+)
+def test_a_mongod_that_cannot_be_loaded_is_told_in_the_loaders_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, remedy: str
+) -> None:
+    script = f"#!/bin/sh\ncat >&2 <<'END'\n{words}\nEND\nexit 127\n"
+    message = start_with(script, tmp_path, monkeypatch)
+    assert words in message
+    assert remedy in message
+
+
+def test_a_mongod_that_says_nothing_gives_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "it gives no reason" in start_with("#!/bin/sh\nexit 1\n", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("script", ["\x7fELF for another machine", "#!/nowhere/sh\n"])
+def test_a_mongod_that_is_not_for_this_machine_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    message = start_with(script, tmp_path, monkeypatch)
+    assert f"cannot be run as {tmp_path / 'bin' / 'mongod'}: " in message
