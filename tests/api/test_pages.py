@@ -123,14 +123,16 @@ def test_files_and_links_stay_below_a_proxys_prefix(
     assert len(addresses) >= 4
     for address in addresses:
         assert address.startswith(f"{prefix}/")
-        assert client.get(address.removeprefix(prefix)).status_code == 200
+        assert client.get(address.removeprefix(prefix), buffered=True).status_code == 200
 
 
 def test_scripts_are_asked_for_again_after_an_upgrade(client: FlaskClient) -> None:
-    response = client.get("/static/api.js")
+    response = client.get("/static/api.js", buffered=True)
     assert response.content_type == "text/javascript; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-cache"
-    again = client.get("/static/api.js", headers={"If-None-Match": response.headers["ETag"]})
+    again = client.get(
+        "/static/api.js", headers={"If-None-Match": response.headers["ETag"]}, buffered=True
+    )
     assert again.status_code == 304
 
 
