@@ -18,7 +18,15 @@ from tests.api.helpers import ASHA, assert_booked, assert_refused, book, view
 from tests.conftest import Clock
 
 BOOKING = {**ASHA, "timing": "18:00"}
-NOT_API = ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")
+NOT_API = (
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/door",
+    "/multiplex",
+)
 
 
 @pytest.fixture
