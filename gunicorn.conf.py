@@ -95,4 +95,6 @@ def child_exit(server: Any, worker: Worker) -> None:
 def when_ready(server: Any) -> None:
     """Say where the service is, and what an operator should know."""
     announce(_settings)
-    logging.getLogger("app").info("Serving http://%s with %s workers", bind, workers)
+    serving = "Serving %s with %s; open it in a browser, or try: curl %s"
+    url, processes = f"http://{bind}/", f"{workers} worker{'s' * (workers > 1)}"
+    logging.getLogger("app").info(serving, url, processes, url)

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-DOCUMENTS = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md"), PROJECT / "deploy/README.md"]
+DOCUMENTS = [
+    path
+    for folder in (".", "docs", "docs/decisions", "docs/postman", "deploy")
+    for path in (PROJECT / folder).glob("*.md")
+]
 # Each is written by the command that measures what it tells of.
 MEASURED = {PROJECT / "docs/benchmarks.md", PROJECT / "docs/faults.md"}
 
