@@ -54,9 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs a mongod, as the fixture `database` marks its own."""
+    """Mark what needs a mongod as slow; `make unit` leaves that out."""
     if isinstance(item, pytest.Function) and "mongod" in item.fixturenames:
-        item.add_marker("mongod")
+        item.add_marker("slow")
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def emptied_afterwards(database: Database[Any]) -> Iterator[Database[Any]]:
         database[name].delete_many({})  # dropping them, and making their indexes again, is slow
 
 
-@pytest.fixture(params=["mongomock", pytest.param("mongod", marks=pytest.mark.mongod)])
+@pytest.fixture(params=["mongomock", pytest.param("mongod", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest) -> Database[Any]:
     """An empty database, of each kind in turn."""
     database: Database[Any] = request.getfixturevalue(f"{request.param}_database")

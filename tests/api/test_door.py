@@ -383,6 +383,7 @@ class TestStaff:
         assert client.get(f"/tickets/{ticket['ticket_id']}/qr.svg").status_code == 200
 
 
+@pytest.mark.slow
 class TestTheCodeAlone:
     """Whoever has photographed a QR code tries it everywhere.
 

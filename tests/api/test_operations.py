@@ -93,6 +93,7 @@ def test_health(client: FlaskClient) -> None:
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
+@pytest.mark.slow
 def test_without_mongodb_it_lives_and_is_not_ready(settings: Settings) -> None:
     away: pymongo.MongoClient[Any] = pymongo.MongoClient("mongodb://127.0.0.1:1", connect=False)
     client = create_app(away["away"], settings=settings).test_client()

@@ -186,6 +186,7 @@ def test_a_caller_who_is_killed_when_it_should_lead_hands_over(
     assert command.batches == [[0], [2, 3]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("UNDER_GEVENT" not in os.environ, reason="runs under gevent, below")
 def test_killed_greenlets_leave_nobody_waiting(command: Command) -> None:
     import gevent
@@ -201,6 +202,7 @@ def test_killed_greenlets_leave_nobody_waiting(command: Command) -> None:
     assert not group._led
 
 
+@pytest.mark.slow
 def test_ten_thousand_callers_are_served_in_order() -> None:
     batches: list[list[int]] = []
 
