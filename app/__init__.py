@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import booking, multiplex, workers
+from app.booking.admissions import AdmissionService
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
 from app.config import Settings
@@ -71,6 +72,13 @@ def create_app(
         calendar,
         show_times=settings.show_times,
         capacity=settings.slot_capacity,
+        expire_after=settings.expiry_hours,
+        clock=clock,
+    )
+    app.extensions["admissions"] = AdmissionService(
+        tickets,
+        calendar,
+        open_before=settings.admission_hours,
         expire_after=settings.expiry_hours,
         clock=clock,
     )

@@ -249,6 +249,9 @@ class Settings:
         timedelta(hours=8), _hours, "hours from 0.0003 (a second) to 8760"
     )
     advance_days: int = _number_setting(30, 0, 3650)
+    admission_hours: timedelta = _setting(
+        timedelta(hours=2), _hours, "hours from 0.0003 (a second) to 8760"
+    )
     theatre_timezone: tzinfo = _setting(
         _machine_zone, _zone, "an IANA time zone such as Asia/Kolkata"
     )

@@ -255,7 +255,7 @@ def _prepare_rival(server: Server) -> None:
 def _store_tickets(server: Server, houses: Iterable[Showing]) -> None:
     """Fill these houses with copies of a ticket that the box office has booked."""
     booked = ask(server.port, booking(next(showings())))
-    original = next(server.database["tickets"].find({"_id": booked["ticket_id"]}))
+    original = next(server.database["tickets"].find({"_id": booked["admission_code"]}))
     copies = (
         original | {"_id": new_id(), "seat": seat} | showing.as_document()
         for showing in houses

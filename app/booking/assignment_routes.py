@@ -13,16 +13,20 @@ from app.booking.schemas import (
     ChangeTimingSchema,
     DaySchema,
     DeletedSchema,
+    SeatsSchema,
     SlotSchema,
+    SlotSeatsSchema,
     TicketIdSchema,
     TicketPhoneSchema,
     TicketSchema,
     TimingSchema,
 )
-from app.booking.service import BookingService, Slot, Ticket
+from app.booking.service import BookingService, Slot, SlotSeats, Ticket
 from app.theatre.refusals import (
+    AlreadyAdmitted,
     IdempotencyKeyReused,
     PhoneMismatch,
+    SeatTaken,
     ShowingStarted,
     SoldOut,
     TicketExpired,
@@ -35,6 +39,16 @@ blueprint = Blueprint(
     "Ticket window", __name__, description="Book, move, view and delete tickets of the timetable."
 )
 
+MOVE_REFUSALS = (
+    TicketNotFound,
+    PhoneMismatch,
+    AlreadyAdmitted,
+    TicketExpired,
+    ShowingStarted,
+    SoldOut,
+    SeatTaken,
+)
+
 
 def booking_service() -> BookingService:
     """Return the booking service of the current app."""
@@ -42,15 +56,22 @@ def booking_service() -> BookingService:
     return service
 
 
-def showing_faults(
+def timetable_faults(
     timing: str | None = None, day: date | None = None, **_: Any
 ) -> dict[str, list[str]]:
-    """Return what keeps the showing that a request names from being booked, by field."""
-    return booking_service().showing_faults(timing, day)
+    """Return what is wrong with the showing that a request asks about, by field."""
+    return booking_service().timetable_faults(timing, day)
+
+
+def booking_faults(
+    timing: str | None = None, day: date | None = None, seat: int | None = None, **_: Any
+) -> dict[str, list[str]]:
+    """Return what keeps the seat that a request names from being booked, by field."""
+    return booking_service().booking_faults(timing, day, seat)
 
 
 @blueprint.get("/")
-@blueprint.reads(query=DaySchema())
+@blueprint.reads(query=DaySchema(), more_faults=timetable_faults)
 @blueprint.response(200, SlotSchema(many=True))
 def list_slots(day: date | None = None) -> list[Slot]:
     """List the showings and their free seats
@@ -60,16 +81,28 @@ def list_slots(day: date | None = None) -> list[Slot]:
     return booking_service().slots(day)
 
 
+@blueprint.get("/seats")
+@blueprint.reads(query=SeatsSchema(), more_faults=timetable_faults)
+@blueprint.response(200, SlotSeatsSchema())
+def show_seats(timing: str, day: date | None = None) -> SlotSeats:
+    """Show the free seats of a showing
+
+    The next one of the `timing`, or that of a `date`.
+    """
+    return booking_service().seats(timing, day)
+
+
 @blueprint.post("/booktickets")
-@blueprint.reads(headers=IdempotencyHeaders(), body=BookingSchema(), more_faults=showing_faults)
+@blueprint.reads(headers=IdempotencyHeaders(), body=BookingSchema(), more_faults=booking_faults)
 @blueprint.response(201, TicketSchema(), headers={**LOCATION_HEADER, **REPLAYED_HEADER})
-@blueprint.refuses(SoldOut, IdempotencyKeyReused)
+@blueprint.refuses(SoldOut, SeatTaken, IdempotencyKeyReused)
 def book(**fields: Any) -> tuple[Ticket, dict[str, str]]:
     """Book a ticket
 
     `HH:MM` alone means the next showing: today's until that minute has passed, then tomorrow's. A
-    showing takes 20 tickets, unless the theatre has set another number. The answer's `ticket_id`
-    is the key to the ticket. With an `Idempotency-Key`, a request that is sent again books once.
+    showing takes 20 tickets, unless the theatre has set another number. Without a `seat`, any free
+    one is given. The answer's `ticket_id` is the key to the ticket. With an `Idempotency-Key`, a
+    request that is sent again books once.
     """
     booking = booking_service().book(**fields)
     location = url_for("Tickets.view_ticket", ticket_id=booking.ticket.ticket_id)
@@ -77,22 +110,23 @@ def book(**fields: Any) -> tuple[Ticket, dict[str, str]]:
 
 
 @blueprint.post("/update")
-@blueprint.reads(body=ChangeTimingSchema(), more_faults=showing_faults)
+@blueprint.reads(body=ChangeTimingSchema(), more_faults=booking_faults)
 @blueprint.response(200, TicketSchema())
-@blueprint.refuses(TicketNotFound, PhoneMismatch, SoldOut, ShowingStarted, TicketExpired)
+@blueprint.refuses(*MOVE_REFUSALS)
 def update(**fields: Any) -> Ticket:
     """Change the timing of a ticket
 
     Without a `date` it keeps its date if that showing is still ahead, else it takes the next one.
-    Moving to its own showing changes nothing. A refused move leaves the ticket as it was.
+    Without a `seat` it gets any free one. Moving to its own showing changes the seat, if one is
+    given, and else nothing. A refused move leaves the ticket as it was.
     """
-    return booking_service().change_timing(**fields)
+    return booking_service().move(**fields)
 
 
 @blueprint.post("/delete")
 @blueprint.reads(body=TicketPhoneSchema())
 @blueprint.response(200, DeletedSchema())
-@blueprint.refuses(TicketNotFound, PhoneMismatch)
+@blueprint.refuses(TicketNotFound, PhoneMismatch, AlreadyAdmitted)
 def delete(ticket_id: str, phone: Phone) -> dict[str, Any]:
     """Delete a ticket
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.booking.phones import parse_phone
-from app.web.fields import Day, ResponseSchema, Text, Timing
+from app.web.fields import Day, ResponseSchema, Text, Timing, WholeNumber
 
-EXAMPLE_TICKET_ID = "q3vLrWm0T1yQ8bXo5eZkNA"
+EXAMPLE_ADMISSION_CODE = "7KQ4M2XN0PVR"
+EXAMPLE_TICKET_ID = EXAMPLE_ADMISSION_CODE + "q3vLrWm0T1yQ8bXo5eZkNA"
+_ADMISSION_CODE = "[ -]*[0-9A-Za-z][0-9A-Za-z -]*"
 
 
 class TicketId(fields.String):
@@ -28,6 +31,20 @@ class TicketId(fields.String):
         return text
 
 
+class AdmissionCode(fields.String):
+    """An admission code as people type it: letters and digits, with or without spaces, hyphens."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(max=64), **kwargs)
+        self.metadata = {"pattern": f"^{_ADMISSION_CODE}$", **self.metadata}
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        if not re.fullmatch(_ADMISSION_CODE, text):
+            raise ValidationError("Not an admission code.")
+        return text
+
+
 class PhoneNumber(fields.String):
     """A phone number; without `+` it is read in the theatre's `PHONE_REGION`."""
 
@@ -41,6 +58,14 @@ class PhoneNumber(fields.String):
             return parse_phone(text, current_app.config["PHONE_REGION"])
         except ValueError as error:
             raise ValidationError(str(error)) from None
+
+
+_NEW_SEAT = "The new seat; without it, any free one in another showing."
+
+
+def new_seat(description: str) -> WholeNumber:
+    """Return the field for a seat; the service knows how many there are."""
+    return WholeNumber(1, metadata={"description": description})
 
 
 class BookingSchema(Schema):
@@ -65,6 +90,7 @@ class BookingSchema(Schema):
         data_key="date",
         metadata={"description": "The day; without it, the next showing of the timing."},
     )
+    seat = new_seat("The seat, up to the theatre's capacity; without it, any free one.")
 
 
 def new_day() -> Day:
@@ -79,7 +105,7 @@ def new_day() -> Day:
 
 
 class ChangeTimingSchema(Schema):
-    """A ticket's new timing, with the phone that it was booked with."""
+    """A ticket's new timing and seat, with the phone that it was booked with."""
 
     ticket_id = TicketId(required=True, metadata={"example": EXAMPLE_TICKET_ID})
     phone = PhoneNumber(required=True, metadata={"example": "98765 43210"})
@@ -89,13 +115,22 @@ class ChangeTimingSchema(Schema):
         metadata={"description": "The new timing.", "example": "21:00"},
     )
     day = new_day()
+    seat = new_seat(_NEW_SEAT)
 
 
 class MoveSchema(Schema):
-    """A ticket's new timing."""
+    """A ticket's new timing, date or seat: at least one of them."""
 
-    timing = Timing(required=True, metadata={"description": "The new timing.", "example": "21:00"})
+    timing = Timing(metadata={"description": "The new timing.", "example": "21:00"})
     day = new_day()
+    seat = new_seat(_NEW_SEAT)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def refuse_nothing(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
+        """Refuse a request that names nothing to change."""
+        names = ("timing", "date", "seat")
+        if not any(name in sent for name in names):
+            raise ValidationError({name: ["Name a timing, date or seat."] for name in names})
 
 
 class TicketPhoneHeaders(Schema):
@@ -129,6 +164,30 @@ class TimingSchema(Schema):
     day = Day(data_key="date", metadata={"description": "Only the tickets of this day."})
 
 
+class SeatsSchema(Schema):
+    """A showing."""
+
+    timing = Timing(required=True, metadata={"example": "18:00"})
+    day = Day(
+        data_key="date",
+        metadata={"description": "The day; without it, the next showing of the timing."},
+    )
+
+
+class AdmissionSchema(Schema):
+    """A ticket at the door, and which showing the door is for."""
+
+    admission_code = AdmissionCode(
+        required=True,
+        metadata={
+            "description": "In any case, with or without spaces and hyphens.",
+            "example": EXAMPLE_ADMISSION_CODE,
+        },
+    )
+    timing = Timing(metadata={"description": "Only tickets of this timing."})
+    day = Day(data_key="date", metadata={"description": "Only tickets of this day."})
+
+
 class TicketSchema(ResponseSchema):
     """A ticket."""
 
@@ -142,6 +201,19 @@ class TicketSchema(ResponseSchema):
     expired = fields.Boolean(required=True, metadata={"example": False})
     expires_at = fields.DateTime(required=True, metadata={"example": "2026-11-23T02:00:00+05:30"})
     booked_at = fields.DateTime(required=True, metadata={"example": "2026-11-22T14:03:11+05:30"})
+    admission_code = fields.String(required=True, metadata={"example": EXAMPLE_ADMISSION_CODE})
+    admitted_at = fields.DateTime(required=True, allow_none=True, metadata={"example": None})
+
+
+class DoorTicketSchema(TicketSchema):
+    """A ticket as the door sees it."""
+
+    class Meta:
+        exclude = ("ticket_id", "phone", "expires_at", "booked_at")
+
+    admitted_at = fields.DateTime(
+        required=True, allow_none=True, metadata={"example": "2026-11-22T17:41:05+05:30"}
+    )
 
 
 class DeletedSchema(Schema):
@@ -160,3 +232,13 @@ class SlotSchema(ResponseSchema):
     capacity = fields.Integer(required=True, metadata={"example": 20})
     booked = fields.Integer(required=True, metadata={"example": 3})
     available = fields.Integer(required=True, metadata={"example": 17})
+    bookable = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether a seat can be booked now.", "example": True},
+    )
+
+
+class SlotSeatsSchema(SlotSchema):
+    """A showing of the timetable, and its free seats."""
+
+    free_seats = fields.List(fields.Integer(), required=True, metadata={"example": [*range(4, 21)]})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Set
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 
 from app.booking.phones import Phone
 from app.booking.store import StoredTicket, TicketStore
 from app.theatre.idempotency import IdempotentRequest, once
-from app.theatre.identifiers import new_id
 from app.theatre.refusals import (
+    AlreadyAdmitted,
     InvalidRequest,
     PhoneMismatch,
+    SeatTaken,
     ShowingStarted,
     SoldOut,
     TicketExpired,
@@ -35,11 +36,16 @@ class Ticket:
     expired: bool
     expires_at: datetime
     booked_at: datetime
+    admission_code: str
+    admitted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A showing of the timetable and its seats; the instant is in the theatre's time zone."""
+    """A showing of the timetable and its seats; the instant is in the theatre's time zone.
+
+    `bookable` tells whether a seat of it can be booked now.
+    """
 
     timing: str
     date: date
@@ -47,6 +53,14 @@ class Slot:
     capacity: int
     booked: int
     available: int
+    bookable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSeats(Slot):
+    """A showing of the timetable, and the numbers of its free seats in ascending order."""
+
+    free_seats: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,60 +101,105 @@ class BookingService:
         Raises InvalidRequest when `day` is outside the booking window.
         """
         now = self._clock()
-        if day and (fault := self._calendar.date_fault(day, now)):
-            raise InvalidRequest({"date": [fault]})
+        if faults := self._timetable_faults(None, day, now):
+            raise InvalidRequest(faults)
         showings = [self._showing(timing, day, now) for timing in self._show_times]
         taken = self._store.taken_seats(showings)
-        return [
-            Slot(
-                timing=showing.timing,
-                date=showing.date,
-                showing_at=self._calendar.local(showing.at),
-                capacity=self._capacity,
-                booked=len(taken[showing]),
-                available=len(self._seats - taken[showing]),
-            )
-            for showing in showings
-        ]
+        return [self._slot(showing, taken[showing], now) for showing in showings]
 
-    def showing_faults(self, timing: str | None, day: date | None) -> dict[str, list[str]]:
-        """Return what keeps a showing from being booked, by field; None says nothing of a field.
+    def seats(self, timing: str, day: date | None = None) -> SlotSeats:
+        """Return the showing at `timing` on `day`, or else the next one, with its free seats.
 
-        It has to be in the timetable, still ahead, and within the booking window.
+        Raises InvalidRequest when it is not in the timetable, or `day` not in the booking window.
         """
-        return self._faults(timing, day, self._clock())
+        now = self._clock()
+        if faults := self._timetable_faults(timing, day, now):
+            raise InvalidRequest(faults)
+        showing = self._showing(timing, day, now)
+        taken = self._store.taken_seats([showing])[showing]
+        slot = asdict(self._slot(showing, taken, now))
+        return SlotSeats(**slot, free_seats=sorted(self._seats - taken))
 
-    def _faults(self, timing: str | None, day: date | None, now: datetime) -> dict[str, list[str]]:
+    def _slot(self, showing: Showing, taken: Set[int], now: datetime) -> Slot:
+        available = len(self._seats - taken)
+        return Slot(
+            timing=showing.timing,
+            date=showing.date,
+            showing_at=self._calendar.local(showing.at),
+            capacity=self._capacity,
+            booked=len(taken),
+            available=available,
+            bookable=available > 0
+            and not showing.has_started(now)
+            and not self._calendar.date_fault(showing.date, now),
+        )
+
+    def timetable_faults(
+        self, timing: str | None = None, day: date | None = None
+    ) -> dict[str, list[str]]:
+        """Return what is wrong with these by field: no such timing, or outside the window."""
+        return self._timetable_faults(timing, day, self._clock())
+
+    def booking_faults(
+        self, timing: str | None = None, day: date | None = None, seat: int | None = None
+    ) -> dict[str, list[str]]:
+        """Return what keeps a seat of a showing from being booked, by field; None is not judged.
+
+        The showing has to be in the timetable, still ahead, and within the booking window.
+        """
+        return self._booking_faults(timing, day, seat, self._clock())
+
+    def _timetable_faults(
+        self, timing: str | None, day: date | None, now: datetime
+    ) -> dict[str, list[str]]:
         faults = {}
         if timing and timing not in self._show_times:
             faults["timing"] = [f"Not in the timetable, which has {', '.join(self._show_times)}."]
         if day and (fault := self._calendar.date_fault(day, now)):
             faults["date"] = [fault]
+        return faults
+
+    def _booking_faults(
+        self, timing: str | None, day: date | None, seat: int | None, now: datetime
+    ) -> dict[str, list[str]]:
+        faults = self._timetable_faults(timing, day, now)
         if timing and not faults:
             showing = self._showing(timing, day, now)
             if showing.has_started(now):
                 faults["timing"] = ["This showing has already started."]
             elif self._calendar.date_fault(showing.date, now):
                 faults["timing"] = ["The next showing is too far ahead to be booked yet."]
+        if seat is not None and seat not in self._seats:
+            faults["seat"] = [f"Choose a seat from 1 to {self._capacity}."]
         return faults
 
     def book(
-        self, name: str, phone: Phone, timing: str, day: date | None = None, key: str | None = None
+        self,
+        name: str,
+        phone: Phone,
+        timing: str,
+        day: date | None = None,
+        seat: int | None = None,
+        key: str | None = None,
     ) -> Booking:
-        """Book one seat. The same `key` with the same request books once and answers alike.
+        """Book this seat, or else any free one.
 
-        Raises InvalidRequest, SoldOut or IdempotencyKeyReused.
+        The same `key` with the same request books once and answers alike. Raises InvalidRequest,
+        SoldOut, SeatTaken or IdempotencyKeyReused.
         """
-        request = IdempotentRequest.of(key, name=name, phone=phone.given, timing=timing, date=day)
+        chosen = {} if seat is None else {"seat": seat}
+        request = IdempotentRequest.of(
+            key, name=name, phone=phone.given, timing=timing, date=day, **chosen
+        )
 
         def add() -> StoredTicket:
             now = self._clock()
             return self._store.add(
-                ticket_id=new_id(),
                 name=name,
                 phone=phone.given,
                 phone_e164=phone.e164,
-                showing=self._bookable_showing(timing, day, now),
+                showing=self._bookable_showing(timing, day, seat, now),
+                seat=seat,
                 booked_at=now.replace(microsecond=0),
                 request=request,
             )
@@ -148,39 +207,48 @@ class BookingService:
         stored, replayed = once(request, add, self._store.find_by_key)
         return Booking(self._shown(stored, self._clock()), replayed)
 
-    def change_timing(
-        self, ticket_id: str, phone: Phone, timing: str, day: date | None = None
+    def move(
+        self,
+        ticket_id: str,
+        phone: Phone,
+        timing: str | None = None,
+        day: date | None = None,
+        seat: int | None = None,
     ) -> Ticket:
-        """Move a ticket to another showing, in one atomic write.
+        """Move a ticket to another showing or seat, in one atomic write; what is None stays.
 
         Without `day` it keeps its date if that showing is ahead, else it takes the next one.
-        Moving to its own showing changes nothing. Raises TicketNotFound, PhoneMismatch,
-        TicketExpired, ShowingStarted, InvalidRequest or SoldOut.
+        Without `seat` it gets any free one in another showing, and keeps its own in its own.
+        Raises TicketNotFound, PhoneMismatch, AlreadyAdmitted, TicketExpired, ShowingStarted,
+        InvalidRequest, SoldOut or SeatTaken.
         """
         while True:
-            stored = self._owned(ticket_id, phone)
+            stored = self._changeable(ticket_id, phone)
             now = self._clock()
             if self._expires_at(stored) <= now:
                 raise TicketExpired
             if stored.showing.has_started(now):
                 raise ShowingStarted
-            showing = self._new_showing(stored, timing, day, now)
-            if showing == stored.showing:
+            showing = self._new_showing(stored, timing, day, seat, now)
+            if showing == stored.showing and seat in (None, stored.seat):
                 return self._shown(stored, now)
             try:
-                moved = self._store.move(stored, showing)
-            except SoldOut:
+                moved = self._store.move(stored, showing, seat)
+            except (SoldOut, SeatTaken):
                 if self._store.get(ticket_id) == stored:
                     raise
                 moved = None
             if moved:
                 return self._shown(moved, now)
-            # The ticket was moved or deleted meanwhile: look again at what it is now.
+            # The ticket was moved, admitted or deleted meanwhile: look again at what it is now.
 
     def delete(self, ticket_id: str, phone: Phone) -> None:
-        """Delete a ticket and free its seat. Raises TicketNotFound or PhoneMismatch."""
+        """Delete a ticket and free its seat.
+
+        Raises TicketNotFound, PhoneMismatch or AlreadyAdmitted.
+        """
         while not self._store.delete(ticket_id, phone.e164):
-            self._owned(ticket_id, phone)
+            self._changeable(ticket_id, phone)
 
     def ticket(self, ticket_id: str) -> Ticket:
         """Return a ticket; raises TicketNotFound."""
@@ -197,19 +265,32 @@ class BookingService:
             return self._calendar.next_showing(timing, now)
         return self._calendar.showing(timing, day)
 
-    def _bookable_showing(self, timing: str, day: date | None, now: datetime) -> Showing:
-        if faults := self._faults(timing, day, now):
+    def _bookable_showing(
+        self, timing: str, day: date | None, seat: int | None, now: datetime
+    ) -> Showing:
+        if faults := self._booking_faults(timing, day, seat, now):
             raise InvalidRequest(faults)
         return self._showing(timing, day, now)
 
     def _new_showing(
-        self, ticket: StoredTicket, timing: str, day: date | None, now: datetime
+        self,
+        ticket: StoredTicket,
+        timing: str | None,
+        day: date | None,
+        seat: int | None,
+        now: datetime,
     ) -> Showing:
-        """Return the showing that a ticket is to be moved to."""
-        same_day = self._calendar.showing(timing, ticket.showing.date)
-        if day is None and timing in self._show_times and not same_day.has_started(now):
-            return same_day
-        return self._bookable_showing(timing, day, now)
+        """Return the showing that a ticket is to be moved to; raises InvalidRequest."""
+        if day is None:
+            same_day = ticket.showing
+            if timing:
+                same_day = self._calendar.showing(timing, same_day.date)
+            known = timing is None or timing in self._show_times
+            if known and not same_day.has_started(now):
+                if faults := self._booking_faults(None, None, seat, now):
+                    raise InvalidRequest(faults)
+                return same_day
+        return self._bookable_showing(timing or ticket.showing.timing, day, seat, now)
 
     def _stored(self, ticket_id: str) -> StoredTicket:
         stored = self._store.get(ticket_id)
@@ -217,10 +298,13 @@ class BookingService:
             raise TicketNotFound
         return stored
 
-    def _owned(self, ticket_id: str, phone: Phone) -> StoredTicket:
+    def _changeable(self, ticket_id: str, phone: Phone) -> StoredTicket:
+        """Return a ticket if it has this phone and has not been admitted."""
         stored = self._stored(ticket_id)
         if stored.phone_e164 != phone.e164:
             raise PhoneMismatch
+        if stored.admitted_at:
+            raise AlreadyAdmitted(admitted_at=self._calendar.local(stored.admitted_at))
         return stored
 
     def _expires_at(self, stored: StoredTicket) -> datetime:
@@ -239,4 +323,6 @@ class BookingService:
             expired=expires_at <= now,
             expires_at=self._calendar.local(expires_at),
             booked_at=self._calendar.local(stored.booked_at),
+            admission_code=stored.admission_code,
+            admitted_at=self._calendar.local(stored.admitted_at) if stored.admitted_at else None,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Any, TypeVar
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, WriteError
@@ -17,7 +18,8 @@ from app.mongodb.batching import GroupCommit
 from app.mongodb.client import ONE_BATCH, Document, clashes_in, find_settled, insert_all
 from app.mongodb.indexes import Indexes
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
-from app.theatre.refusals import SoldOut
+from app.theatre.identifiers import ADMISSION_CODE_LENGTH, new_admission_code, new_id
+from app.theatre.refusals import SeatTaken, SoldOut
 from app.theatre.showings import Showing, as_utc
 from app.workers import ALONE, Place
 
@@ -26,13 +28,20 @@ Result = TypeVar("Result")
 _SHOWINGS_REMEMBERED = 2000
 # In this order the index also lists a timing by date and seat.
 _SEAT_OF_SHOWING = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
+_NOT_ADMITTED: Document = {"admission": None}  # or has no such field
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTicket:
-    """A ticket as it is stored; instants are in UTC."""
+    """A ticket as it is stored; instants are in UTC.
 
-    ticket_id: str
+    Two secrets, because the QR code is shown around: the `admission_code` admits, and its owner's
+    `ticket_id` is that code followed by a `secret` of 128 random bits. The code is the document's
+    `_id`, so neither needs an index.
+    """
+
+    admission_code: str
+    secret: str
     name: str
     phone: str
     phone_e164: str
@@ -40,6 +49,13 @@ class StoredTicket:
     seat: int
     booked_at: datetime
     request_fingerprint: str | None
+    admitted_at: datetime | None = None
+    admission_request: IdempotentRequest | None = None
+
+    @property
+    def ticket_id(self) -> str:
+        """The capability of the ticket's owner."""
+        return self.admission_code + self.secret
 
 
 class TicketStore:
@@ -47,8 +63,8 @@ class TicketStore:
 
     The cap is the absence of a seat `capacity + 1`: a ticket holds one numbered seat, and the
     unique index on showing and seat lets MongoDB refuse the second ticket for it. Booking is one
-    insert, moving one update, deleting one delete, so there is no state between them. Requests of
-    concurrent callers share a command, each with a result of its own.
+    insert, moving one update, deleting one delete, admitting one update, so there is no state
+    between them. Requests of concurrent callers share a command, each with a result of its own.
     """
 
     def __init__(
@@ -92,20 +108,20 @@ class TicketStore:
     def add(
         self,
         *,
-        ticket_id: str,
         name: str,
         phone: str,
         phone_e164: str,
         showing: Showing,
         booked_at: datetime,
+        seat: int | None = None,
         request: IdempotentRequest | None = None,
     ) -> StoredTicket:
-        """Store a new ticket on a free seat of `showing` and return it.
+        """Store a new ticket on `seat`, or else on any free seat of `showing`, and return it.
 
-        Raises SoldOut when no seat is free, and KeyTaken when the key of `request` is in use.
+        Raises SoldOut when no seat is free, SeatTaken when that one is not, and KeyTaken when the
+        key of `request` is in use.
         """
         document: Document = {
-            "_id": ticket_id,
             "name": name,
             "phone": phone,
             "phone_e164": phone_e164,
@@ -116,10 +132,13 @@ class TicketStore:
             document["request"] = request.as_document()
 
         def insert(seat: int) -> StoredTicket:
-            seated = {**document, "seat": seat}
+            ids = {"_id": new_admission_code(), "secret": new_id()}
+            seated = {**ids, **document, "seat": seat}
             try:
                 self._insert(seated)
             except DuplicateKeyError as error:
+                if clashes_in(error, "_id"):
+                    return insert(seat)
                 key_taken = clashes_in(error, "request.key")
                 if key_taken is None and request:
                     key_taken = self.find_by_key(request.key) is not None
@@ -128,15 +147,18 @@ class TicketStore:
                 raise
             return _ticket(seated)
 
-        return self._on_free_seat(showing, insert)
+        return self._take_seat(showing, seat, insert)
 
-    def move(self, ticket: StoredTicket, showing: Showing) -> StoredTicket | None:
-        """Give `ticket` a free seat in another showing, in one write, and return it as it is then.
+    def move(
+        self, ticket: StoredTicket, showing: Showing, seat: int | None = None
+    ) -> StoredTicket | None:
+        """Give `ticket` this seat, or else any free one, in `showing`; return it as it is then.
 
-        Returns None, having changed nothing, when the ticket has left the showing that `ticket`
-        names or is deleted. Raises SoldOut when no seat is free.
+        That is one write. Returns None, having changed nothing, when the ticket has left the
+        showing that `ticket` names, is admitted or deleted. Raises SoldOut when no seat is free,
+        and SeatTaken when that one is not.
         """
-        unmoved = {"_id": ticket.ticket_id, **ticket.showing.identity()}
+        unmoved = {**_owned(ticket.ticket_id), **ticket.showing.identity(), **_NOT_ADMITTED}
 
         def update(seat: int) -> StoredTicket | None:
             # Not by findAndModify, of which mongod logs a refused one with the ticket's id.
@@ -145,16 +167,59 @@ class TicketStore:
                 return None
             return replace(ticket, showing=showing, seat=seat)
 
-        return self._on_free_seat(showing, update)
+        return self._take_seat(showing, seat, update)
 
     def delete(self, ticket_id: str, phone_e164: str) -> bool:
-        """Delete the ticket if it was booked with this phone; tell whether it was there."""
-        owned = {"_id": ticket_id, "phone_e164": phone_e164}
-        return self._tickets.delete_one(owned).deleted_count == 1
+        """Delete the ticket if it has this phone and is not admitted; tell whether it did."""
+        deletable = {**_owned(ticket_id), "phone_e164": phone_e164, **_NOT_ADMITTED}
+        return self._tickets.delete_one(deletable).deleted_count == 1
 
     def get(self, ticket_id: str) -> StoredTicket | None:
         """Return the ticket with this id, if there is one."""
         return self._find(ticket_id)
+
+    def admit(
+        self,
+        admission_code: str,
+        *,
+        at: datetime,
+        showing_after: datetime,
+        showing_until: datetime,
+        timing: str | None = None,
+        day: date | None = None,
+        request: IdempotentRequest | None = None,
+    ) -> StoredTicket | None:
+        """Admit a ticket at the instant `at`, in one write, and return it as it is then.
+
+        Returns None, having changed nothing, unless the ticket is there, is not admitted, and its
+        showing is after one instant and not after the other; and of `timing` and `day` if given.
+        """
+        admissible: Document = {
+            "_id": admission_code,
+            **_NOT_ADMITTED,
+            "showing_at": {"$gt": showing_after, "$lte": showing_until},
+            **({"timing": timing} if timing else {}),
+            **({"date": day.isoformat()} if day else {}),
+        }
+        admission: Document = {"at": at}
+        if request:
+            admission["request"] = request.as_document()
+        return self._change(admissible, {"$set": {"admission": admission}})
+
+    def undo_admission(self, admission_code: str) -> StoredTicket | None:
+        """Take back the admission of the ticket with this code, if any, and return the ticket."""
+        return self._change({"_id": admission_code}, {"$unset": {"admission": True}})
+
+    def find_by_code(self, admission_code: str) -> StoredTicket | None:
+        """Return the ticket with this admission code, if any, as no failover can undo it."""
+        document = find_settled(self._tickets, {"_id": admission_code})
+        return _ticket(document) if document else None
+
+    def _change(self, wanted: Document, change: Document) -> StoredTicket | None:
+        document = self._tickets.find_one_and_update(
+            wanted, change, return_document=ReturnDocument.AFTER
+        )
+        return _ticket(document) if document else None
 
     def find_by_key(self, key: str) -> StoredTicket | None:
         """Return the ticket that was booked with this idempotency key, if there is one."""
@@ -176,11 +241,10 @@ class TicketStore:
         return insert_all(self._tickets, tickets)
 
     def _find_all(self, ticket_ids: list[str]) -> list[StoredTicket | None]:
-        wanted = {"_id": {"$in": list(set(ticket_ids))}}
-        found = {
-            document["_id"]: _ticket(document)
-            for document in self._tickets.find(wanted, batch_size=ONE_BATCH)
-        }
+        codes = {ticket_id[:ADMISSION_CODE_LENGTH] for ticket_id in ticket_ids}
+        documents = self._tickets.find({"_id": {"$in": list(codes)}}, batch_size=ONE_BATCH)
+        # By the whole id, secret included: the code alone finds nothing.
+        found = {ticket.ticket_id: ticket for ticket in map(_ticket, documents)}
         return [found.get(ticket_id) for ticket_id in ticket_ids]
 
     def _find_all_of_timings(
@@ -216,18 +280,36 @@ class TicketStore:
             for showings in wanted
         ]
 
-    def _on_free_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
+    def _take_seat(
+        self, showing: Showing, chosen: int | None, write: Callable[[int], Result]
+    ) -> Result:
+        """Call `write` with the chosen seat, or else with any free one; return its result.
+
+        MongoDB alone decides whether a seat is free. Raises SoldOut when none is, and SeatTaken
+        when others are, but not the chosen one.
+        """
+        self._indexes.ensure()
+        if chosen is None:
+            return self._take_any_seat(showing, write)
+        while True:
+            with suppress(DuplicateKeyError):
+                written = write(chosen)
+                with suppress(ValueError):
+                    self._seats_to_try(showing).remove(chosen)
+                return written
+            free = self._free_seats(showing)
+            if chosen not in free:
+                raise SeatTaken(sorted(free))
+
+    def _take_any_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
         """Call `write` with one seat after another until MongoDB accepts it; return its result.
 
         The first seat is a guess, since asking for the free ones would double the round trips of
         a booking. A refused write means that somebody else got that seat, so a turn is only ever
         lost to a booking that succeeded. Raises SoldOut when no seat is free.
         """
-        self._indexes.ensure()
         while True:
-            untried = self._untried.get(showing)
-            if untried is None:
-                untried = self._remember(showing, self._seats)
+            untried = self._seats_to_try(showing)
             try:
                 seat = untried.pop()  # so that concurrent requests try others meanwhile
             except IndexError:
@@ -240,11 +322,22 @@ class TicketStore:
                 except BaseException:
                     untried.append(seat)
                     raise
-            free = self._seats - self.taken_seats([showing])[showing]
+            free = self._free_seats(showing)
             if self._untried.get(showing) is untried:  # no concurrent request has looked since
                 self._remember(showing, free)
-            if not free:
-                raise SoldOut
+
+    def _free_seats(self, showing: Showing) -> frozenset[int]:
+        """Return the seats without a ticket; raises SoldOut when there is none."""
+        free = self._seats - self.taken_seats([showing])[showing]
+        if not free:
+            self._remember(showing, free)
+            raise SoldOut
+        return free
+
+    def _seats_to_try(self, showing: Showing) -> list[int]:
+        """Return the seats that this process has not taken or seen taken, the next one last."""
+        untried = self._untried.get(showing)
+        return self._remember(showing, self._seats) if untried is None else untried
 
     def _remember(self, showing: Showing, free: Set[int]) -> list[int]:
         """Return these seats in the order in which this process is to try them, the last first.
@@ -264,9 +357,16 @@ class TicketStore:
         return untried
 
 
+def _owned(ticket_id: str) -> Document:
+    """Return the condition that a ticket has this id, its secret included."""
+    return {"_id": ticket_id[:ADMISSION_CODE_LENGTH], "secret": ticket_id[ADMISSION_CODE_LENGTH:]}
+
+
 def _ticket(document: Mapping[str, Any]) -> StoredTicket:
+    admission = document.get("admission", {})
     return StoredTicket(
-        ticket_id=document["_id"],
+        admission_code=document["_id"],
+        secret=document["secret"],
         name=document["name"],
         phone=document["phone"],
         phone_e164=document["phone_e164"],
@@ -274,4 +374,8 @@ def _ticket(document: Mapping[str, Any]) -> StoredTicket:
         seat=document["seat"],
         booked_at=as_utc(document["booked_at"]),
         request_fingerprint=document.get("request", {}).get("fingerprint"),
+        admitted_at=as_utc(admission["at"]) if admission else None,
+        admission_request=IdempotentRequest(**admission["request"])
+        if "request" in admission
+        else None,
     )

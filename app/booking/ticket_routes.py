@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date
 from typing import Any
 
-from app.booking.assignment_routes import book, booking_service, showing_faults
+import segno
+from flask import Response
+
+from app.booking.assignment_routes import MOVE_REFUSALS, book, booking_faults, booking_service
 from app.booking.phones import Phone
 from app.booking.schemas import MoveSchema, TicketPhoneHeaders, TicketSchema, TimingSchema
 from app.booking.service import Ticket
-from app.theatre.refusals import (
-    PhoneMismatch,
-    ShowingStarted,
-    SoldOut,
-    TicketExpired,
-    TicketNotFound,
-)
+from app.theatre.refusals import AlreadyAdmitted, PhoneMismatch, TicketNotFound
 from app.web.blueprint import Blueprint
 
 blueprint = Blueprint(
@@ -49,23 +47,40 @@ def view_ticket(ticket_id: str) -> Ticket:
     return booking_service().ticket(ticket_id)
 
 
-@blueprint.patch("/<ticket_id>")
-@blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_faults=showing_faults)
-@blueprint.response(200, TicketSchema())
-@blueprint.refuses(TicketNotFound, PhoneMismatch, SoldOut, ShowingStarted, TicketExpired)
-def move_ticket(**fields: Any) -> Ticket:
-    """Change the timing of a ticket
+@blueprint.get("/<ticket_id>/qr.svg")
+@blueprint.reads()
+@blueprint.response(200, {"type": "string"}, content_type="image/svg+xml")
+@blueprint.refuses(TicketNotFound)
+def show_qr_code(ticket_id: str) -> Response:
+    """Show the QR code that admits
 
-    Without a `date` it keeps its date if that showing is still ahead, else it takes the next one.
-    Moving to its own showing changes nothing. A refused move leaves the ticket as it was.
+    It holds the ticket's admission code, which leads neither to its phone nor to its `ticket_id`.
     """
-    return booking_service().change_timing(**fields)
+    code = segno.make_qr(booking_service().ticket(ticket_id).admission_code, error="m")
+    image = io.BytesIO()
+    # White, whatever the page around it has, as scanners expect.
+    code.save(image, kind="svg", light="#fff", omitsize=True, svgclass=None, lineclass=None)
+    return Response(image.getvalue(), content_type="image/svg+xml")
+
+
+@blueprint.patch("/<ticket_id>")
+@blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_faults=booking_faults)
+@blueprint.response(200, TicketSchema())
+@blueprint.refuses(*MOVE_REFUSALS)
+def move_ticket(**fields: Any) -> Ticket:
+    """Change the timing, date or seat of a ticket
+
+    At least one of them; what is not named stays. But where the new timing has passed on the
+    ticket's date, it takes the next showing, and in another showing any free seat. A refused move
+    leaves the ticket as it was.
+    """
+    return booking_service().move(**fields)
 
 
 @blueprint.delete("/<ticket_id>")
 @blueprint.reads(headers=TicketPhoneHeaders())
 @blueprint.response(204)
-@blueprint.refuses(TicketNotFound, PhoneMismatch)
+@blueprint.refuses(TicketNotFound, PhoneMismatch, AlreadyAdmitted)
 def delete_ticket(ticket_id: str, phone: Phone) -> None:
     """Delete a ticket
 

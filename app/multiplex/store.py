@@ -56,9 +56,9 @@ class StoredPurchase:
     request_fingerprint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Order:
-    """A purchase that is yet to be made."""
+    """A purchase that is yet to be made; no two are the same."""
 
     purchase_id: str
     ticket_ids: tuple[str, ...]
@@ -219,13 +219,13 @@ class MultiplexStore:
         self, movie: StoredMovie, showing: Showing, orders: list[_Order]
     ) -> list[StoredPurchase | NotEnoughSeats | KeyTaken]:
         """Sell to as many orders as the showing has seats for, in one write if all goes well."""
-        outcomes: dict[str, StoredPurchase | NotEnoughSeats | KeyTaken] = {}
+        outcomes: dict[_Order, StoredPurchase | NotEnoughSeats | KeyTaken] = {}
         seats_left = movie.seats  # or fewer, which MongoDB says when it refuses
-        while waiting := [order for order in orders if order.purchase_id not in outcomes]:
+        while waiting := [order for order in orders if order not in outcomes]:
             chosen = _first_that_fit(waiting, seats_left)
             if chosen and (first_seat := self._sell_together(movie, showing, chosen)):
                 for order in chosen:
-                    outcomes[order.purchase_id] = order.purchase(movie, showing, first_seat)
+                    outcomes[order] = order.purchase(movie, showing, first_seat)
                     first_seat += order.amount
                 continue
             # The showing has too few seats, a key is taken, or another process made the first
@@ -233,10 +233,10 @@ class MultiplexStore:
             seats_left = movie.seats - self._sold(_sale_id(movie.number, showing))
             for order in waiting:
                 if order.request and self.find_by_key(order.request.key):
-                    outcomes[order.purchase_id] = KeyTaken()
+                    outcomes[order] = KeyTaken()
                 elif order.amount > seats_left:
-                    outcomes[order.purchase_id] = NotEnoughSeats(seats_left)
-        return [outcomes[order.purchase_id] for order in orders]
+                    outcomes[order] = NotEnoughSeats(seats_left)
+        return [outcomes[order] for order in orders]
 
     def _sell_together(
         self, movie: StoredMovie, showing: Showing, orders: list[_Order]

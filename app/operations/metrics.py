@@ -89,6 +89,10 @@ class Metrics(Collector):
             "Bookings and purchases; repeated requests are not counted again.",
             route=routes,
         )
+        self._admissions = self._family(
+            "boxoffice_admissions",
+            "Tickets admitted, mistaken ones included; repeated requests are not counted again.",
+        )
         self._refusals = self._family(
             "boxoffice_refusals", "Requests that failed, by the problem's code.", code=sorted(codes)
         )
@@ -117,6 +121,10 @@ class Metrics(Collector):
         """Count a booking or purchase."""
         self._table.add(self._bookings.columns[route,], 1)
 
+    def count_admission(self) -> None:
+        """Count an admission."""
+        self._table.add(self._admissions.columns[()], 1)
+
     def count_refusal(self, code: str) -> None:
         """Count a problem."""
         self._table.add(self._refusals.columns[code,], 1)
@@ -128,7 +136,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics; prometheus_client calls this."""
         totals = self._table.totals()
-        for family in (self._requests, self._bookings, self._refusals):
+        for family in (self._requests, self._bookings, self._admissions, self._refusals):
             counter = CounterMetricFamily(family.name, family.text, labels=family.labels)
             for labels, column in family.columns.items():
                 if totals[column]:

@@ -76,6 +76,8 @@ def _log_and_count(status: int) -> None:
     figures.count_request(method, route, status, seconds)
     if g.get("sold"):
         figures.count_booking(route)
+    if g.get("admitted"):
+        figures.count_admission()
     if "problem_code" in g:
         figures.count_refusal(g.problem_code)
 

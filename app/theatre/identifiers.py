@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
+
+ADMISSION_CODE_LENGTH = 12
+_RFC_4648 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TO_CROCKFORD = bytes.maketrans(_RFC_4648, _CROCKFORD)
+_AS_WRITTEN = str.maketrans("OIL", "011", " -")
 
 
 def new_id() -> str:
     """Return 128 random bits as 22 URL-safe ASCII characters (RFC 4648, base64url)."""
     return secrets.token_urlsafe(16)
+
+
+def new_admission_code() -> str:
+    """Return 60 random bits as 12 characters of Crockford's base 32."""
+    encoded = base64.b32encode(secrets.token_bytes(8)).translate(_TO_CROCKFORD)
+    return encoded[:ADMISSION_CODE_LENGTH].decode()
+
+
+def read_admission_code(text: str) -> str:
+    """Return an admission code as it is stored, however somebody has typed it.
+
+    Case, spaces and hyphens do not matter; O counts as 0, I and L as 1.
+    """
+    return text.upper().translate(_AS_WRITTEN)

@@ -100,6 +100,16 @@ class SoldOut(BoxOfficeError):
     detail = "This showing is sold out."
 
 
+class SeatTaken(BoxOfficeError):
+    """Another ticket has the seat; `free_seats` lists, in ascending order, those that are left."""
+
+    code = "seat_taken"
+    detail = "This seat is taken; please choose another one."
+
+    def __init__(self, free_seats: list[int]) -> None:
+        super().__init__(free_seats=free_seats)
+
+
 class ShowingStarted(BoxOfficeError):
     """The showing has begun, so its tickets and seats are no longer traded."""
 
@@ -112,6 +122,27 @@ class TicketExpired(BoxOfficeError):
 
     code = "ticket_expired"
     detail = "This ticket has expired."
+
+
+class AlreadyAdmitted(BoxOfficeError):
+    """The ticket was admitted at the instant `admitted_at`, and now stays as it is."""
+
+    code = "already_admitted"
+    detail = "This ticket has already been admitted."
+
+
+class AdmissionNotOpen(BoxOfficeError):
+    """The doors of the ticket's showing open at the instant `opens_at`."""
+
+    code = "admission_not_open"
+    detail = "The doors for this showing are not open yet."
+
+
+class OtherShowing(BoxOfficeError):
+    """The ticket belongs to another showing than the one that the door is for."""
+
+    code = "other_showing"
+    detail = "This ticket is for another showing."
 
 
 class IdempotencyKeyReused(BoxOfficeError):

@@ -37,6 +37,19 @@ def sale(replayed: bool) -> dict[str, str]:
     `replayed` tells that an earlier request with the same idempotency key made the sale.
     """
     g.sold = not replayed
+    return _replay_headers(replayed)
+
+
+def admission(replayed: bool) -> dict[str, str]:
+    """Return the headers of a response that admits a ticket, and have a new admission counted.
+
+    `replayed` is as for `sale`.
+    """
+    g.admitted = not replayed
+    return _replay_headers(replayed)
+
+
+def _replay_headers(replayed: bool) -> dict[str, str]:
     return {"Idempotency-Replayed": "true"} if replayed else {}
 
 

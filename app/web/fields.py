@@ -45,9 +45,12 @@ class Text(fields.String):
 
 
 class WholeNumber(fields.Integer):
-    """A JSON integer from `lowest` to `highest`: no text, no fraction (1.0), no boolean."""
+    """A JSON integer from `lowest` to `highest`: no text, no fraction (1.0), no boolean.
 
-    def __init__(self, lowest: int, highest: int, **kwargs: Any) -> None:
+    Without `highest`, there is no limit.
+    """
+
+    def __init__(self, lowest: int, highest: int | None = None, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=validate.Range(lowest, highest), **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:

@@ -90,10 +90,24 @@ REFUSALS: dict[type[refusals.BoxOfficeError], Problem] = {
         (refusals.ScreenNotFound, HTTPStatus.NOT_FOUND, {}, {}),
         (refusals.MovieNotFound, HTTPStatus.NOT_FOUND, {}, {}),
         (refusals.SoldOut, HTTPStatus.CONFLICT, {}, {}),
+        (refusals.SeatTaken, HTTPStatus.CONFLICT, {}, {"free_seats": [3, 8, 20]}),
         (refusals.NotEnoughSeats, HTTPStatus.CONFLICT, {}, {"seats_left": 2}),
         (refusals.NotOnSale, HTTPStatus.CONFLICT, {}, {}),
         (refusals.ShowingStarted, HTTPStatus.CONFLICT, {}, {}),
         (refusals.TicketExpired, HTTPStatus.CONFLICT, {}, {}),
+        (
+            refusals.AlreadyAdmitted,
+            HTTPStatus.CONFLICT,
+            {},
+            {"admitted_at": "2026-11-22T17:41:05+05:30"},
+        ),
+        (
+            refusals.AdmissionNotOpen,
+            HTTPStatus.CONFLICT,
+            {},
+            {"opens_at": "2026-11-22T16:00:00+05:30"},
+        ),
+        (refusals.OtherShowing, HTTPStatus.CONFLICT, {}, {}),
         (refusals.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}, {}),
     )
 }
@@ -202,6 +216,12 @@ class ProblemSchema(Schema):
         metadata={"description": "What is wrong with each bad field, all at once."},
     )
     seats_left = fields.Integer(metadata={"description": "How many seats could be bought."})
+    free_seats = fields.List(
+        fields.Integer(), metadata={"description": "The seats that could be chosen."}
+    )
+    admitted_at = fields.DateTime(metadata={"description": "When the ticket was admitted."})
+    opens_at = fields.DateTime(metadata={"description": "When the doors open."})
+    ticket = fields.Dict(metadata={"description": "The ticket that was refused at the door."})
     retryable = fields.Boolean(
         metadata={"description": "The same request may well succeed in a moment."}
     )

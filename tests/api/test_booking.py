@@ -30,7 +30,7 @@ class TestBook:
         answer = client.post("/booktickets", json={**ASHA, "timing": "18:00"})
         assert answer.status_code == 201
         ticket = answer.json
-        assert re.fullmatch(r"[A-Za-z0-9_-]{22}", ticket["ticket_id"])
+        assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{12}[A-Za-z0-9_-]{22}", ticket["ticket_id"])
         assert 1 <= ticket["seat"] <= 20
         assert answer.headers["Location"] == f"/tickets/{ticket['ticket_id']}"
         assert "Idempotency-Replayed" not in answer.headers
@@ -45,6 +45,8 @@ class TestBook:
             "expired": False,
             "expires_at": "2046-11-23T02:00:00+05:30",
             "booked_at": "2046-11-22T14:03:11+05:30",
+            "admission_code": ticket["ticket_id"][:12],
+            "admitted_at": None,
         }
 
     def test_a_timing_that_has_passed_means_tomorrow(self, client: FlaskClient) -> None:
@@ -306,6 +308,7 @@ class TestSlots:
             "capacity": 20,
             "booked": 2,
             "available": 18,
+            "bookable": True,
         }
         assert slot(client, "09:00")["date"] == "2046-11-23"
         assert slot(client, "09:00")["booked"] == 1

@@ -50,6 +50,9 @@ BUGS = [
 ]
 REQUESTS: list[Callable[[FlaskClient], Any]] = [
     lambda client: client.get("/"),
+    lambda client: client.get("/seats?timing=18:00"),
+    lambda client: client.post("/admissions", json={"admission_code": "A" * 12}),
+    lambda client: client.delete("/admissions/AAAAAAAAAAAA"),
     lambda client: client.post("/viewuser", json={"ticket_id": "A" * 22}),
     lambda client: client.post("/viewontime", json={"timing": "18:00"}),
     lambda client: client.post("/delete", json={"ticket_id": "A" * 22, "phone": "98765 43210"}),
@@ -68,7 +71,10 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
         def fail(*args: object, **kwargs: object) -> None:
             raise error
 
-        for method in ("add", "move", "delete", "get", "list_timing", "taken_seats", "find_by_key"):
+        for method in (
+            *("add", "move", "delete", "get", "list_timing", "taken_seats", "find_by_key"),
+            *("admit", "undo_admission"),
+        ):
             monkeypatch.setattr(TicketStore, method, fail)
 
     return fail_with

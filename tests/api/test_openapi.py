@@ -96,7 +96,7 @@ def test_headers(document: Any) -> None:
         for parameter in operation.get("parameters", ())
         if parameter.get("name") == "Idempotency-Key"
     }
-    assert with_key == {"/booktickets", "/tickets", "/api/tickets"}
+    assert with_key == {"/booktickets", "/tickets", "/api/tickets", "/admissions"}
     assert "Location" in document["paths"]["/booktickets"]["post"]["responses"]["201"]["headers"]
     item = document["paths"]["/tickets/{ticket_id}"]
     for method in ("patch", "delete"):
@@ -105,8 +105,8 @@ def test_headers(document: Any) -> None:
 
 def test_the_examples_of_requests_work(client: FlaskClient, document: Any) -> None:
     order = ["/api/screens", "/api/movies", "/api/tickets", "/booktickets", "/tickets"]
-    order += ["/viewontime", "/viewuser", "/update", "/delete"]
-    ticket = book(client)
+    order += ["/viewontime", "/viewuser", "/update", "/delete", "/admissions"]
+    ticket, visitor = book(client), book(client, timing="16:00")  # whose door is open
     for path in order:
         for method in ("put", "post"):
             operation = document["paths"][path].get(method)
@@ -114,6 +114,8 @@ def test_the_examples_of_requests_work(client: FlaskClient, document: Any) -> No
                 body = operation["requestBody"]["content"]["application/json"]["example"]
                 if "ticket_id" in body:  # which nobody can know beforehand
                     body["ticket_id"] = ticket["ticket_id"]
+                if "admission_code" in body:
+                    body["admission_code"] = visitor["admission_code"]
                 answer = client.open(path, method=method.upper(), json=body)
                 assert answer.status_code < 300, (path, answer.json)
                 documented = operation["responses"][str(answer.status_code)]["content"]
@@ -125,7 +127,13 @@ def test_lists_are_like_their_examples(client: FlaskClient, document: Any) -> No
     book(client)
     client.post("/api/screens", json={"seats": 5})
     client.post("/api/movies", json={"screen": 1, "title": "Sholay"})
-    for path in ("/", "/tickets?timing=18:00", "/api/screens", "/api/movies"):
+    for path in (
+        "/",
+        "/seats?timing=18:00",
+        "/tickets?timing=18:00",
+        "/api/screens",
+        "/api/movies",
+    ):
         operation = document["paths"][path.partition("?")[0]]["get"]
         listed = client.get(path).json
         assert listed

@@ -27,6 +27,8 @@ STAFF_ROUTES = [
     ("POST", "/api/screens", {"seats": 5}, 201),
     ("POST", "/api/movies", {"screen": 1}, 404),
     ("PUT", "/api/tickets", {"movie": 1}, 404),
+    ("POST", "/admissions", {"admission_code": "7KQ4M2XN0PVR"}, 404),
+    ("DELETE", "/admissions/7KQ4M2XN0PVR", None, 404),
 ]
 
 
@@ -127,8 +129,19 @@ def traffic(client: FlaskClient) -> list[str]:
     client.put("/api/tickets", json={"movie": 1})
     purchase = client.post("/api/tickets", json={"movie": 1}, headers={"Idempotency-Key": "k" * 8})
     client.delete(f"/tickets/{ticket['ticket_id']}", headers={"Ticket-Phone": ASHA["phone"]})
+    visitor = book(client, timing="16:00")
+    code = visitor["admission_code"]
+    for _ in range(2):
+        client.post(
+            "/admissions", json={"admission_code": code}, headers={"Idempotency-Key": "key-of-door"}
+        )
+    client.post("/admissions", json={"admission_code": code})
+    client.delete(f"/admissions/{code}")
     return [
         ticket["ticket_id"],
+        code,
+        visitor["ticket_id"],
+        "key-of-door",
         purchase.json["purchase_id"],
         purchase.json["tickets"][0]["ticket_id"],
         "key-of-asha-rao",
@@ -149,7 +162,7 @@ def test_the_log_has_a_line_for_each_request_and_nothing_private(
     private = traffic(client)
     lines = log()
     assert [line["status"] for line in lines][:4] == [201, 201, 422, 400]
-    assert len(lines) == 16
+    assert len(lines) == 21
     for line in lines:
         assert line.keys() >= {"time", "level", "method", "route", "milliseconds", "request_id"}
     assert {"/booktickets", "/tickets/<ticket_id>", "none"} < {line["route"] for line in lines}
@@ -170,13 +183,15 @@ def test_the_metrics_count_requests_bookings_and_refusals_and_nothing_private(
         for sample in family.samples
     }
     requests = "boxoffice_http_requests_total"
-    assert found[requests, "POST", "/booktickets", "201"] == 2
+    assert found[requests, "POST", "/booktickets", "201"] == 3
     assert found[requests, "POST", "/booktickets", "422"] == 1
     assert found[requests, "GET", "none", "404"] == 1
     assert found[requests, "other", "none", "405"] == 1
-    assert found["boxoffice_http_request_duration_seconds_count", "POST", "/booktickets"] == 4
-    assert found["boxoffice_bookings_total", "/booktickets"] == 1
+    assert found["boxoffice_http_request_duration_seconds_count", "POST", "/booktickets"] == 5
+    assert found["boxoffice_bookings_total", "/booktickets"] == 2
     assert found["boxoffice_bookings_total", "/api/tickets"] == 1
+    assert found["boxoffice_admissions_total",] == 1
+    assert found["boxoffice_refusals_total", "already_admitted"] == 1
     assert found["boxoffice_refusals_total", "idempotency_key_reused"] == 1
     assert found["boxoffice_refusals_total", "phone_mismatch"] == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,7 @@ def database(mongomock_database: Database[Any]) -> Database[Any]:
 def api_routes(client: FlaskClient) -> list[tuple[str, str]]:
     """Return the method and path of every route of the API."""
     routes = [
-        (method, rule.rule.replace("<ticket_id>", "nope"))
+        (method, re.sub("<.*>", "nope", rule.rule))
         for rule in client.application.url_map.iter_rules()
         for method in (rule.methods or set()) - {"OPTIONS"}
         if not rule.rule.startswith(NOT_API)
@@ -51,14 +52,14 @@ class TestEveryBadFieldAtOnce:
             ("POST", "/booktickets?when=now", "Idempotency-Key: x", BOOKING, "when"),
             ("POST", "/tickets", "Idempotency-Key: x", {"seats": 1}, "name phone timing seats"),
             ("POST", "/api/tickets", "Idempotency-Key: x", {"amount": 0}, "movie amount"),
-            ("PATCH", "/tickets/x", None, {}, "Ticket-Phone timing"),
+            ("PATCH", "/tickets/x", None, {}, "Ticket-Phone timing date seat"),
             ("PATCH", "/tickets/x", "Ticket-Phone: 12", {"timing": "18:30"}, "timing"),
             (
                 "PATCH",
                 "/tickets/x?a=1",
                 "Ticket-Phone: 12",
                 {"date": "2020-01-01"},
-                "timing date a",
+                "date a",
             ),
             ("DELETE", "/tickets/x?force=1", None, None, "Ticket-Phone force"),
             ("GET", "/tickets?when=now", None, None, "timing when"),

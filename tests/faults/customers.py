@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import count, product
-from typing import Any
+from itertools import count, islice, product
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from tests.running import Answer, Connection, Service, wait_until
@@ -16,8 +17,9 @@ from tests.running import Answer, Connection, Service, wait_until
 CAPACITY = 20
 TIMINGS = [f"{hour:02}:00" for hour in range(9, 22)]
 _DAYS = [(date.today() + timedelta(days=day)).isoformat() for day in range(1, 3600)]  # noqa: DTZ011
-_HOUSES = list(product(_DAYS, TIMINGS))
-_next_house = count()
+# A door opens a year ahead at the most.
+_HOUSES_WITH_OPEN_DOORS = product(_DAYS[:300], TIMINGS)
+_HOUSES = product(_DAYS[300:], TIMINGS)
 
 EXPECTED = {(201, None), (409, "sold_out"), (503, "database_unavailable"), (0, None)}
 
@@ -46,6 +48,8 @@ class Customers:
     `fresh_keys`, it does not know better and takes a new key.
     """
 
+    free_houses: ClassVar = _HOUSES
+
     def __init__(
         self, service: Service, *, houses: int = 40, clients: int = 32, fresh_keys: bool = False
     ) -> None:
@@ -53,7 +57,7 @@ class Customers:
         self._fresh_keys = fresh_keys
         self._leave = threading.Event()
         self._threads = [threading.Thread(target=self._shop) for _ in range(clients)]
-        self._houses = [_HOUSES[next(_next_house)] for _ in range(houses)]  # of their own
+        self._houses = list(islice(self.free_houses, houses))  # of their own
         self.tickets: dict[str, Any] = {}  # by key
         self.statuses: Counter[tuple[int, str | None]] = Counter()
         self._last_booked_at = time.monotonic()
@@ -83,16 +87,16 @@ class Customers:
             for ticket in tickets.find({"date": {"$in": dates}})
             if (ticket["date"], ticket["timing"]) in houses
         ]
-        ids = {ticket["_id"] for ticket in stored}
+        codes = {ticket["_id"] for ticket in stored}
         by_key = Counter(ticket["request"]["key"] for ticket in stored)
         by_seat = Counter((ticket["timing"], ticket["date"], ticket["seat"]) for ticket in stored)
-        answered = {ticket["ticket_id"] for ticket in self.tickets.values()}
+        answered = {ticket["admission_code"] for ticket in self.tickets.values()}
         return Verdict(
             answered=len(self.tickets),
             retried=self.statuses[503, "database_unavailable"] + self.statuses[0, None],
-            missing=len(answered - ids),
+            missing=len(answered - codes),
             doubled=sum(times - 1 for counts in (by_key, by_seat) for times in counts.values()),
-            unanswered=len(ids - answered),
+            unanswered=len(codes - answered),
             unexpected={
                 f"{status} {code}": number
                 for (status, code), number in self.statuses.items()
@@ -131,3 +135,65 @@ class Customers:
             self.longest_pause = max(self.longest_pause, now - self._last_booked_at)
             self._last_booked_at = now
         return answer
+
+
+class Visitors(Customers):
+    """Customers who come in as soon as they have booked, each at two doors at once.
+
+    As somebody with a copy of the QR code would. Each door has a key for each visit, and sends a
+    request again until it is answered.
+    """
+
+    free_houses = _HOUSES_WITH_OPEN_DOORS
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.let_in: dict[str, list[str]] = {}  # the keys that were answered 200, by code
+        self.unexpected: Counter[str] = Counter()
+
+    def verdict(self, tickets: Any) -> Verdict:
+        """Compare what the doors were answered with the collection of tickets.
+
+        Here `missing` were let in and are recorded as outside, or let in by another key; `doubled`
+        were let in twice; `unanswered` are recorded as inside, though nobody let them in.
+        """
+        stored = tickets.find({"_id": {"$in": list(self.let_in)}})
+        inside = {each["_id"]: each.get("admission", {}).get("request") for each in stored}
+        return Verdict(
+            answered=sum(map(len, self.let_in.values())),
+            retried=self.statuses[503, "database_unavailable"] + self.statuses[0, None],
+            missing=sum(
+                (inside.get(code) or {}).get("key") != key
+                for code, keys in self.let_in.items()
+                for key in keys
+            ),
+            doubled=sum(max(0, len(keys) - 1) for keys in self.let_in.values()),
+            unanswered=sum(
+                bool(inside.get(code) and not keys) for code, keys in self.let_in.items()
+            ),
+            unexpected=dict(self.unexpected),
+        )
+
+    def _ask(self, connection: Connection, house: tuple[str, str], key: str) -> Answer:
+        answer = super()._ask(connection, house, key)
+        if answer.status == 201:
+            code = answer.body["admission_code"]
+            self.let_in[code] = []
+            with ThreadPoolExecutor(2) as doors:
+                list(doors.map(self._come_in, [code] * 2))
+        return answer
+
+    def _come_in(self, code: str) -> None:
+        key = str(uuid4())
+        connection = self._service.connect()
+        while True:
+            answer = connection.post("/admissions", {"admission_code": code}, key)
+            if answer.status not in (0, 503):
+                break
+            self.statuses[answer.status, answer.code] += 1
+            time.sleep(0.05)
+        connection.close()
+        if answer.status == 200:
+            self.let_in[code].append(key)
+        elif answer.code != "already_admitted":
+            self.unexpected[f"{answer.status} {answer.code}"] += 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import ELECTION_MS, Report
-from tests.faults.customers import Customers
+from tests.faults.customers import Customers, Visitors
 from tests.faults.replica_set import ReplicaSet
 from tests.running import Service
 
@@ -61,6 +61,47 @@ def test_killed_primaries_lose_and_double_nothing(
         f"({min(pauses):.1f} to {max(pauses):.1f}), with elections after "
         f"{ELECTION_MS / 1000:g} s instead of MongoDB's 10 s",
     )
+    assert all(verdict.is_clean for verdict in verdicts), verdicts
+
+
+def test_killed_primaries_let_nobody_in_twice_and_forget_nobody(
+    replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int, report: Report
+) -> None:
+    verdicts = []
+    for _ in range(rounds):
+        replica_set.wait_until_whole()
+        primary = replica_set.wait_for_primary()
+        with Visitors(service) as visitors:
+            visitors.wait_for_bookings()
+            primary.kill()
+            replica_set.wait_for_primary()
+            visitors.wait_for_bookings()
+            primary.start()
+            replica_set.wait_until_whole()
+        verdicts.append(visitors.verdict(tickets))
+    report.add("primary killed (`kill -9`), at the doors", verdicts)
+    assert all(verdict.is_clean for verdict in verdicts), verdicts
+
+
+@pytest.mark.parametrize("fault", FAIL_POINTS)
+def test_failing_admissions_let_nobody_in_twice_and_forget_nobody(
+    replica_set: ReplicaSet,
+    service: Service,
+    tickets: Any,
+    rounds: int,
+    report: Report,
+    fault: str,
+) -> None:
+    name, data = FAIL_POINTS[fault]
+    verdicts = []
+    for _ in range(min(rounds, 3)):
+        with (
+            replica_set.failing(name, A_WHILE, {"failCommands": ["findAndModify"], **data}),
+            Visitors(service) as visitors,
+        ):
+            visitors.wait_for_bookings()
+        verdicts.append(visitors.verdict(tickets))
+    report.add(f"{fault}, 10 admissions in a row", verdicts)
     assert all(verdict.is_clean for verdict in verdicts), verdicts
 
 

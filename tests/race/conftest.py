@@ -6,6 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,25 @@ from pymongo.errors import OperationFailure
 
 from tests.running import Service, running_service, wait_until
 
-WORKERS = {"WORKERS": "4", "LOG_LEVEL": "error"}
+ADMISSION_HOURS = "8760"  # a year, so that every door is open
+DAYS = 90
+WORKERS = {
+    "WORKERS": "4",
+    "LOG_LEVEL": "error",
+    "ADMISSION_HOURS": ADMISSION_HOURS,
+    "ADVANCE_DAYS": str(DAYS),
+}
+TIMINGS = [f"{hour:02}:00" for hour in range(9, 22)]
+
+Showing = tuple[str, str]
+
+
+@pytest.fixture(scope="package")
+def showings() -> Iterator[Showing]:
+    """Showings that no other test has used."""
+    today = date.today()  # noqa: DTZ011 (the service runs in this machine's zone, too)
+    days = [(today + timedelta(days=ahead)).isoformat() for ahead in range(1, DAYS)]
+    return iter(list(product(TIMINGS, days)))
 
 
 @pytest.fixture(scope="package")

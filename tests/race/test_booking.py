@@ -13,22 +13,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
-from itertools import product
 from typing import Any
 
 import pytest
 
-from tests.race.conftest import without_indexes
+from tests.race.conftest import Showing, without_indexes
 from tests.running import Answer, Connection, Service, outcomes, wait_until
 
 CAPACITY = 20
-TIMINGS = [f"{hour:02}:00" for hour in range(9, 22)]
 SEAT_INDEX = "timing_1_date_1_seat_1"
 KEY_INDEX = "request.key_1"
 PHONE = "98765 43210"
-
-Showing = tuple[str, str]
 
 
 @pytest.fixture
@@ -38,17 +33,11 @@ def unguarded(defenceless: Service) -> Iterator[Service]:
         yield defenceless
 
 
-@pytest.fixture(scope="module")
-def showings() -> Iterator[Showing]:
-    """Showings that no other test of this module has used."""
-    today = date.today()  # noqa: DTZ011 (the service runs in this machine's zone, too)
-    days = [(today + timedelta(days=ahead)).isoformat() for ahead in range(1, 31)]
-    return iter(list(product(TIMINGS, days)))
-
-
-def booking(showing: Showing, key: str | None = None) -> Callable[[Connection], Answer]:
+def booking(
+    showing: Showing, key: str | None = None, **fields: Any
+) -> Callable[[Connection], Answer]:
     timing, day = showing
-    body = {"name": "Asha Rao", "phone": PHONE, "timing": timing, "date": day}
+    body = {"name": "Asha Rao", "phone": PHONE, "timing": timing, "date": day, **fields}
     return lambda connection: connection.post("/booktickets", body, key)
 
 
@@ -109,6 +98,33 @@ class TestTheCap:
     ) -> None:
         answers = rush(unguarded, next(showings))
         assert outcomes(answers)[201, None] > CAPACITY
+
+
+def rush_for_seat_7(service: Service, showing: Showing) -> list[Answer]:
+    """Send 200 bookings at once for the same seat of a showing."""
+    return service.all_at_once([booking(showing, seat=7)] * 200)
+
+
+class TestAChosenSeat:
+    def test_a_rush_for_it_sells_it_once(
+        self, service: Service, showings: Iterator[Showing], rounds: int
+    ) -> None:
+        for _ in range(rounds):
+            showing = next(showings)
+            answers = rush_for_seat_7(service, showing)
+            assert outcomes(answers) == {(201, None): 1, (409, "seat_taken"): 199}
+            free = [seat for seat in range(1, CAPACITY + 1) if seat != 7]
+            refused = [answer.body for answer in answers if answer.status == 409]
+            assert all(answer["free_seats"] == free for answer in refused)
+            (ticket,) = (answer.body for answer in answers if answer.status == 201)
+            assert stored(service, showing) == [ticket]
+            assert ticket["seat"] == 7
+
+    def test_without_the_index_it_is_sold_more_than_once(
+        self, unguarded: Service, showings: Iterator[Showing]
+    ) -> None:
+        answers = rush_for_seat_7(unguarded, next(showings))
+        assert outcomes(answers)[201, None] > 1
 
 
 def squeeze(service: Service, target: Showing, tickets: list[Any]) -> list[Answer]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from app.mongodb.embedded import EmbeddedMongoDB
-from tests.race.conftest import WORKERS
-from tests.race.test_booking import CAPACITY, PHONE, Showing, showings  # noqa: F401 (a fixture)
+from tests.race.conftest import WORKERS, Showing
+from tests.race.test_booking import CAPACITY, PHONE
 from tests.running import ROOT, Answer, Connection, Service, free_port, wait_until
 
 READERS = 3  # who ask about a house while somebody books there
@@ -48,7 +48,7 @@ def insert_counts(service: Service) -> tuple[int, int]:
 
 def test_each_customer_of_a_mixed_batch_gets_their_own_answer(
     service: Service,
-    showings: Iterator[Showing],  # noqa: F811
+    showings: Iterator[Showing],
     rounds: int,
 ) -> None:
     before = insert_counts(service)
@@ -119,7 +119,7 @@ def test_each_customer_of_a_mixed_batch_gets_their_own_answer(
 
 def test_a_document_that_mongodb_refuses_is_nobody_elses_error(
     service: Service,
-    showings: Iterator[Showing],  # noqa: F811
+    showings: Iterator[Showing],
 ) -> None:
     houses = [next(showings) for _ in range(4)]
     refused = [Customer(houses[0], None, "Mallory", (500, "internal_error")) for _ in range(20)]
@@ -205,7 +205,7 @@ def stale_reads(service: Service, houses: list[Showing], pairs: int) -> int:
 
 def test_a_read_is_never_older_than_its_question(
     mongod: EmbeddedMongoDB,
-    showings: Iterator[Showing],  # noqa: F811
+    showings: Iterator[Showing],
     rounds: int,
 ) -> None:
     # At full length, 10,000 times.
@@ -216,7 +216,7 @@ def test_a_read_is_never_older_than_its_question(
 
 def test_a_read_that_joins_one_under_way_is_older_than_its_question(
     mongod: EmbeddedMongoDB,
-    showings: Iterator[Showing],  # noqa: F811
+    showings: Iterator[Showing],
 ) -> None:
     with serving("tests.race.joining:app", mongod, "joining") as service:
         houses = [next(showings) for _ in range(8)]

@@ -87,7 +87,7 @@ def test_with_duplicates_nothing_is_sold_until_they_are_gone(
     database["tickets"].drop_indexes()
     stored = database["tickets"].find_one({})
     assert stored
-    database["tickets"].insert_one({**stored, "_id": "B" * 22})
+    database["tickets"].insert_one({**stored, "_id": "B" * 12})
 
     body = {**ASHA, "timing": "18:00"}
     for _ in range(3):
@@ -102,7 +102,7 @@ def test_with_duplicates_nothing_is_sold_until_they_are_gone(
 
     # They can be seen, and be deleted, through the service.
     assert len(client.post("/viewontime", json={"timing": "18:00"}).json or []) == 2
-    duplicate = {"ticket_id": "B" * 22, "phone": ASHA["phone"]}
+    duplicate = {"ticket_id": "B" * 12 + stored["secret"], "phone": ASHA["phone"]}
     assert client.post("/delete", json=duplicate).status_code == 200
     book(client)
     assert client.get("/health/ready").status_code == 200

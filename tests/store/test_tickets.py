@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from app.booking.store import StoredTicket, TicketStore
 from app.config import Settings
 from app.mongodb.embedded import EmbeddedMongoDB
 from app.theatre.idempotency import IdempotentRequest, KeyTaken
-from app.theatre.refusals import SoldOut
+from app.theatre.refusals import SeatTaken, SoldOut
 from app.theatre.showings import Showing
 
 CAPACITY = 3
@@ -37,17 +37,14 @@ def store(database: Database[Any]) -> TicketStore:
 
 @pytest.fixture
 def add(store: TicketStore) -> Add:
-    numbers = count(1)
-
-    def add(showing: Showing = EVENING, request: IdempotentRequest | None = None) -> StoredTicket:
+    def add(showing: Showing = EVENING, **fields: Any) -> StoredTicket:
         return store.add(
-            ticket_id=f"ticket-{next(numbers)}",
             name="Asha",
             phone="98765 43210",
             phone_e164="+919876543210",
             showing=showing,
             booked_at=datetime(2029, 12, 31, 9, 0, tzinfo=UTC),
-            request=request,
+            **fields,
         )
 
     return add
@@ -85,6 +82,138 @@ def test_the_database_itself_refuses_a_second_ticket_on_a_seat(
     assert ticket
     with pytest.raises(DuplicateKeyError):
         database["tickets"].insert_one({**ticket, "_id": "another"})
+
+
+class TestAChosenSeat:
+    def test_it_is_given_as_long_as_it_is_free(self, add: Add) -> None:
+        assert add(seat=2).seat == 2
+        with pytest.raises(SeatTaken) as refusal:
+            add(seat=2)
+        assert refusal.value.facts == {"free_seats": [1, 3]}
+        assert add(seat=3).seat == 3
+
+    def test_nobody_else_is_offered_it_any_more(self, add: Add) -> None:
+        assert {add(seat=2).seat, add().seat, add().seat} == {1, 2, 3}
+
+    def test_a_full_house_is_sold_out_whatever_is_chosen(self, add: Add) -> None:
+        for _ in range(CAPACITY):
+            add()
+        with pytest.raises(SoldOut):
+            add(seat=2)
+
+    def test_one_that_becomes_free_between_the_write_and_the_read_is_tried_again(
+        self, store: TicketStore, add: Add, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        holder = add(seat=2)
+        taken_seats = TicketStore.taken_seats
+
+        def after_a_deletion(*args: Any) -> Any:
+            store.delete(holder.ticket_id, holder.phone_e164)
+            return taken_seats(*args)
+
+        monkeypatch.setattr(TicketStore, "taken_seats", after_a_deletion)
+        assert add(seat=2).seat == 2
+
+    def test_a_move_takes_it_in_this_showing_or_another(self, store: TicketStore, add: Add) -> None:
+        stored, neighbour = add(seat=1), add(NIGHT, seat=2)
+        changed = store.move(stored, EVENING, 3)
+        assert changed == replace(stored, seat=3)
+        with pytest.raises(SeatTaken) as refusal:
+            store.move(changed, NIGHT, 2)
+        assert refusal.value.facts == {"free_seats": [1, 3]}
+        assert store.get(stored.ticket_id) == changed
+        assert store.get(neighbour.ticket_id) == neighbour
+
+
+class TestTheTwoSecrets:
+    def test_the_ticket_id_is_the_admission_code_and_a_secret(self, add: Add) -> None:
+        stored = add()
+        assert re.fullmatch("[0-9A-HJKMNP-TV-Z]{12}", stored.admission_code)
+        assert re.fullmatch("[A-Za-z0-9_-]{22}", stored.secret)
+        assert stored.ticket_id == stored.admission_code + stored.secret
+
+    def test_the_code_with_another_secret_finds_and_changes_nothing(
+        self, store: TicketStore, add: Add
+    ) -> None:
+        stored, other = add(), add()
+        for secret in ("", other.secret, stored.secret[:-1], stored.secret + "A"):
+            ticket_id = stored.admission_code + secret
+            assert store.get(ticket_id) is None
+            assert not store.delete(ticket_id, stored.phone_e164)
+            assert store.move(replace(stored, secret=secret), NIGHT) is None
+        assert store.get(stored.ticket_id) == stored
+
+    def test_a_code_that_is_in_use_is_replaced_by_a_new_one(
+        self, mongod_database: Database[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        codes = iter(["0" * 12, "0" * 12, "0" * 12, "1" * 12])
+        monkeypatch.setattr("app.booking.store.new_admission_code", lambda: next(codes))
+        store = TicketStore(mongod_database, CAPACITY, EIGHT_HOURS)
+        now = datetime(2029, 12, 31, 9, 0, tzinfo=UTC)
+        tickets = [
+            store.add(name="A", phone="", phone_e164="", showing=EVENING, booked_at=now, seat=seat)
+            for seat in (1, 2)
+        ]
+        assert [(ticket.admission_code, ticket.seat) for ticket in tickets] == [
+            ("0" * 12, 1),
+            ("1" * 12, 2),
+        ]
+
+
+class TestAdmission:
+    DOOR: dict[str, Any] = {
+        "at": datetime(2030, 1, 1, 12, 0, tzinfo=UTC),
+        "showing_after": EVENING.at - timedelta(hours=1),
+        "showing_until": EVENING.at,
+    }
+
+    def test_a_ticket_is_admitted_once(self, store: TicketStore, add: Add) -> None:
+        stored = add()
+        admitted = store.admit(stored.admission_code, **self.DOOR)
+        assert admitted == replace(stored, admitted_at=self.DOOR["at"])
+        assert store.admit(stored.admission_code, **self.DOOR) is None
+        assert store.get(stored.ticket_id) == store.find_by_code(stored.admission_code) == admitted
+        assert store.list_timing("18:00") == [admitted]
+
+    def test_only_within_its_hours_and_for_its_showing(self, store: TicketStore, add: Add) -> None:
+        code = add().admission_code
+        a_moment = timedelta(seconds=1)
+        for changed in (
+            {"showing_after": EVENING.at},
+            {"showing_until": EVENING.at - a_moment},
+            {"timing": "21:00"},
+            {"day": NEXT_EVENING.date},
+        ):
+            assert store.admit(code, **{**self.DOOR, **changed}) is None
+        assert store.admit("ANOTHER", **self.DOOR) is None
+        assert store.admit(code, **self.DOOR, timing="18:00", day=EVENING.date)
+
+    def test_the_request_is_stored_with_it(self, store: TicketStore, add: Add) -> None:
+        request = IdempotentRequest("key-12345", "fingerprint")
+        code = add().admission_code
+        store.admit(code, **self.DOOR, request=request)
+        stored = store.find_by_code(code)
+        assert stored
+        assert stored.admission_request == request
+
+    def test_an_admitted_ticket_is_neither_moved_nor_deleted(
+        self, store: TicketStore, add: Add
+    ) -> None:
+        before = add()
+        admitted = store.admit(before.admission_code, **self.DOOR)
+        assert store.move(before, NIGHT) is None
+        assert not store.delete(before.ticket_id, before.phone_e164)
+        assert store.get(before.ticket_id) == admitted
+
+    def test_taken_back_it_is_as_before(self, store: TicketStore, add: Add) -> None:
+        before = add()
+        assert store.undo_admission(before.admission_code) == before
+        store.admit(before.admission_code, **self.DOOR)
+        for _ in range(2):
+            assert store.undo_admission(before.admission_code) == before
+        assert store.admit(before.admission_code, **self.DOOR)
+        assert store.undo_admission("ANOTHER") is None
+        assert store.find_by_code("ANOTHER") is None
 
 
 def test_a_deleted_tickets_seat_is_free_at_once(store: TicketStore, add: Add) -> None:
@@ -182,21 +311,16 @@ def test_mongodb_removes_what_has_expired_and_nothing_else(
     store = TicketStore(mongod_database, CAPACITY, timedelta(seconds=36))
     now = datetime.now(UTC)
     ages = {"long": timedelta(hours=1), "just": timedelta(seconds=37), "not": timedelta(seconds=0)}
+    ids = {}
     for name, age in ages.items():
         showing = Showing("18:00", (now - age).date(), now - age)
-        store.add(
-            ticket_id=name,
-            name=name,
-            phone="",
-            phone_e164="",
-            showing=showing,
-            booked_at=now,
-        )
+        stored = store.add(name=name, phone="", phone_e164="", showing=showing, booked_at=now)
+        ids[name] = stored.ticket_id
     deadline = time.monotonic() + 20  # the tests' mongod looks every second
-    while store.get("long") or store.get("just"):
+    while store.get(ids["long"]) or store.get(ids["just"]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert store.get("not")
+    assert store.get(ids["not"])
 
 
 def test_another_expiry_changes_the_index_in_place(mongod_database: Database[Any]) -> None:
