@@ -66,7 +66,7 @@ class PhoneMismatch(Refusal):
 
 
 class TicketNotFound(Refusal):
-    """No ticket has this id: never booked, deleted, or expired and removed."""
+    """No ticket has this id or code: never booked, deleted, or expired and removed."""
 
     status = HTTPStatus.NOT_FOUND
     code = "ticket_not_found"

@@ -22,7 +22,7 @@ Box Office books movie tickets, and never sells a seat twice.
 - Bodies are read as JSON whatever their `Content-Type` says. Unknown fields and query
   parameters are refused, and so is whatever is sent twice.
 - Errors are `application/problem+json` (RFC 9457). Programs should look at `code`.
-- With an `Idempotency-Key`, a booking or purchase that is sent again happens once.
+- With an `Idempotency-Key`, a booking, purchase or admission that is sent again happens once.
 """
 
 
