@@ -128,7 +128,7 @@ def configure(app: Flask, staff_key: str | None) -> None:
     def add_security_headers(response: Response) -> Response:
         # As OWASP's REST security cheat sheet advises.
         response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+        response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
