@@ -27,8 +27,8 @@ contract: .venv/.dev ## a live service against its OpenAPI document, with genera
 postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (URL=… for your own service)
 	$(BIN)/pytest -s tests/contract/test_postman.py --url "$(URL)"
 
-screenshots: .venv/.dev docs/node_modules/.done ## the pictures in docs/screenshots, from a real run in a browser
-	$(BIN)/pytest -s tests/contract/test_browser.py --pictures docs/screenshots
+screenshots: .venv/.dev docs/node_modules/.done ## the pages in a real browser, and the pictures in docs/screenshots
+	$(BIN)/pytest -s tests/contract/test_browser.py tests/browser --pictures docs/screenshots
 
 bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; fills in docs/benchmarks.md)
 	$(BIN)/python -m bench

@@ -23,6 +23,7 @@ from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
 from app.operations import rate_limit
 from app.operations import routes as operations
+from app.pages.routes import create_pages
 from app.theatre.showings import Calendar
 from app.web import blueprint, openapi
 
@@ -91,6 +92,8 @@ def create_app(
     blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
     for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
         api.register_blueprint(each)
+    bookings = app.extensions["booking"]
+    app.register_blueprint(create_pages(bookings, calendar, settings.admission_hours, clock))
     operations.start_metrics(app)
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs have it

@@ -30,6 +30,7 @@ from app.theatre.showings import parse_timing
 Number = TypeVar("Number", int, float)
 
 _MOST_REQUESTS = 10**9
+_HOURS = "hours from 0.0003 (a second) to 8760"
 _LONGEST_WINDOW = 366 * 24 * 3600  # seconds
 
 
@@ -245,13 +246,9 @@ class Settings:
         "a comma-separated list of different times such as 09:00,18:30",
     )
     slot_capacity: int = _number_setting(20, 1, 10_000)
-    expiry_hours: timedelta = _setting(
-        timedelta(hours=8), _hours, "hours from 0.0003 (a second) to 8760"
-    )
+    expiry_hours: timedelta = _setting(timedelta(hours=8), _hours, _HOURS)
     advance_days: int = _number_setting(30, 0, 3650)
-    admission_hours: timedelta = _setting(
-        timedelta(hours=2), _hours, "hours from 0.0003 (a second) to 8760"
-    )
+    admission_hours: timedelta = _setting(timedelta(hours=2), _hours, _HOURS)
     theatre_timezone: tzinfo = _setting(
         _machine_zone, _zone, "an IANA time zone such as Asia/Kolkata"
     )

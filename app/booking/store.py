@@ -26,7 +26,7 @@ from app.workers import ALONE, Place
 Result = TypeVar("Result")
 
 _SHOWINGS_REMEMBERED = 2000
-# In this order the index also lists a timing by date and seat.
+# In this order the index also lists a timing by date and seat, and counts a showing.
 _SEAT_OF_SHOWING = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
 _NOT_ADMITTED: Document = {"admission": None}  # or has no such field
 
@@ -74,12 +74,10 @@ class TicketStore:
         expire_after: timedelta,
         place: Place = ALONE,
     ) -> None:
-        # In this order the first also lists a timing by date and seat, and counts a showing.
-        seat_of_showing = [("timing", ASCENDING), ("date", ASCENDING), ("seat", ASCENDING)]
         self._indexes = Indexes(
             database["tickets"],
             unique=[
-                IndexModel(seat_of_showing, unique=True),
+                IndexModel(_SEAT_OF_SHOWING, unique=True),
                 IndexModel("request.key", unique=True, sparse=True),
             ],
             expiry="showing_at",
@@ -297,7 +295,9 @@ class TicketStore:
                 with suppress(ValueError):
                     self._seats_to_try(showing).remove(chosen)
                 return written
-            free = self._free_seats(showing)
+            free = self._seats - self.taken_seats([showing])[showing]
+            if not free:
+                raise SoldOut
             if chosen not in free:
                 raise SeatTaken(sorted(free))
 
@@ -322,17 +322,11 @@ class TicketStore:
                 except BaseException:
                     untried.append(seat)
                     raise
-            free = self._free_seats(showing)
+            free = self._seats - self.taken_seats([showing])[showing]
             if self._untried.get(showing) is untried:  # no concurrent request has looked since
                 self._remember(showing, free)
-
-    def _free_seats(self, showing: Showing) -> frozenset[int]:
-        """Return the seats without a ticket; raises SoldOut when there is none."""
-        free = self._seats - self.taken_seats([showing])[showing]
-        if not free:
-            self._remember(showing, free)
-            raise SoldOut
-        return free
+            if not free:
+                raise SoldOut
 
     def _seats_to_try(self, showing: Showing) -> list[int]:
         """Return the seats that this process has not taken or seen taken, the next one last."""

@@ -22,7 +22,7 @@ Box Office books movie tickets, and never sells a seat twice.
 - Bodies are read as JSON whatever their `Content-Type` says. Unknown fields and query
   parameters are refused, and so is whatever is sent twice.
 - Errors are `application/problem+json` (RFC 9457). Programs should look at `code`.
-- With an `Idempotency-Key`, a booking or purchase that is sent again happens once.
+- With an `Idempotency-Key`, a booking, purchase or admission that is sent again happens once.
 """
 
 
@@ -117,14 +117,14 @@ class Documentation(MarshmallowPlugin):
                 if isinstance(content["schema"], Schema):
                     content["example"] = _example(content["schema"])
 
-        refused = {problems.REFUSALS[kind] for kind in operation.pop("refuses", ())}
+        refused = {problems.problem_for(kind) for kind in operation.pop("refuses", ())}
         refused |= problems.OF_EVERY_ROUTE
         if not rule.rule.startswith(self._unlimited):
             refused.add(problems.TOO_MANY_REQUESTS)
         if "security" in operation:
-            refused.add(problems.REFUSALS[Unauthorized])
+            refused.add(problems.problem_for(Unauthorized))
         if "requestBody" in operation:
-            refused |= {problems.REFUSALS[MalformedJSON], problems.REQUEST_TIMEOUT}
+            refused |= {problems.problem_for(MalformedJSON), problems.REQUEST_TIMEOUT}
         operation["responses"] |= problems.documentation(refused)
         for response in operation["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}

@@ -43,7 +43,7 @@ _Sent = tuple[Mapping[str, Any], Iterable[str]]
 
 
 class IdempotencyHeaders(Schema):
-    """The header with which a client may safely repeat a request that books or buys."""
+    """The header with which a client may safely repeat a booking, purchase or admission."""
 
     key = fields.String(
         data_key="Idempotency-Key",

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+import segno
 from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
@@ -341,6 +342,8 @@ class TestQRCode:
         background, modules = image
         assert (background.get("fill"), background.get("d")) == ("#fff", "M0 0h29v29h-29z")
         assert modules.get("stroke") == "#000"
+        expected = segno.make_qr(ticket["admission_code"], error="m").svg_inline()
+        assert f'd="{modules.get("d")}"' in expected
 
     def test_each_ticket_has_another(self, client: FlaskClient, ticket: Any) -> None:
         images = {

@@ -90,8 +90,9 @@ def test_with_duplicates_nothing_is_sold_until_they_are_gone(
     database["tickets"].insert_one({**stored, "_id": "B" * 12})
 
     body = {**ASHA, "timing": "18:00"}
-    for _ in range(3):
-        assert_refused(client.post("/booktickets", json=body), 503, "database_unavailable")
+    for chosen in ({}, {"seat": 7}, {}):
+        answer = client.post("/booktickets", json={**body, **chosen})
+        assert_refused(answer, 503, "database_unavailable")
     move = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"], "timing_alter": "20:00"}
     assert_refused(client.post("/update", json=move), 503, "database_unavailable")
     assert_refused(client.get("/health/ready"), 503, "database_unavailable")

@@ -1,0 +1,88 @@
+"""Where the pages are, who gets one, and what a browser may load for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from flask import Blueprint, Response, render_template, request
+
+from app.booking.service import BookingService
+from app.theatre.showings import Calendar
+
+# At these routes of the API, browsers get a page and all other clients JSON.
+_SHARED = {"Ticket window.list_slots": "customers", "Tickets.view_ticket": "ticket"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",  # the address of a ticket is its key
+}
+
+
+def create_pages(
+    booking: BookingService,
+    calendar: Calendar,
+    open_before: timedelta,
+    clock: Callable[[], datetime],
+) -> Blueprint:
+    """Return the pages, and the negotiation at the routes that they share with the API.
+
+    `open_before` is how long before a showing its door opens; `clock` returns the current
+    instant.
+    """
+    blueprint = Blueprint(
+        "pages",
+        __name__,
+        static_folder="static",
+        static_url_path="/static",
+        template_folder="templates",
+    )
+
+    def page(name: str) -> str:
+        today = calendar.local(clock()).date()
+        return render_template(
+            f"{name}.html",
+            name=name,
+            zone=calendar.zone,
+            days=[today + timedelta(days=number) for number in range(calendar.advance_days + 1)],
+            open_before=open_before.total_seconds(),
+        )
+
+    @blueprint.get("/door")
+    def door() -> Response:
+        return Response(page("door"), headers=_HEADERS)
+
+    @blueprint.get("/multiplex")
+    def multiplex() -> Response:
+        return Response(page("multiplex"), headers=_HEADERS)
+
+    @blueprint.before_app_request
+    def skip_json_for_browsers() -> Response | None:
+        if not _wants_page():
+            return None
+        if ticket_id := (request.view_args or {}).get("ticket_id"):
+            booking.ticket(ticket_id)  # which raises what the response's status then says
+        return Response()
+
+    @blueprint.after_app_request
+    def show_page_to_browsers(response: Response) -> Response:
+        # Failures too: their status stays, and the page asks the API what is wrong.
+        if request.endpoint in _SHARED:
+            response.vary.add("Accept")
+        if _wants_page():
+            response.data = page(_SHARED[request.endpoint or ""])
+            response.mimetype = "text/html"
+            response.headers.update(_HEADERS)
+        return response
+
+    return blueprint
+
+
+def _wants_page() -> bool:
+    """Tell whether the request is for a shared route, and prefers HTML to JSON."""
+    return (
+        request.endpoint in _SHARED
+        and request.method in ("GET", "HEAD")
+        and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+    )

@@ -1,0 +1,107 @@
+// What all pages share: asking the API until it answers, showing refusals, writing times.
+
+export const root = new URL("../", import.meta.url); // wherever a proxy has put the service
+
+const LONGEST_WAIT = 15_000; // ms; the service gives up on its database sooner
+const trouble = document.getElementById("trouble");
+
+/**
+ * Ask the API, again and again until it answers, and return {ok, status, body}.
+ *
+ * While the service or its database is away, a line at the top says so. `once` makes a repeated
+ * request happen once. Returns undefined when `signal` aborts.
+ */
+export async function ask(method, path, { body, headers, once = false, signal } = {}) {
+  const options = { method, headers: { ...headers } };
+  if (body) options.body = JSON.stringify(body);
+  if (once) options.headers["Idempotency-Key"] = newKey();
+  while (!signal?.aborted) {
+    const answer = await attempt(path, options, signal);
+    if (signal?.aborted) return undefined;
+    // What failed by a bug is asked again only if it changes nothing.
+    const away = answer?.status === 429 || answer?.status > 500 || (answer?.status === 500 && method === "GET");
+    if (answer && !away) {
+      trouble.textContent = "";
+      return answer;
+    }
+    trouble.textContent = `${answer?.body?.detail ?? "The box office does not answer."} Trying again …`;
+    document.dispatchEvent(new Event("trouble"));
+    await new Promise((resume) => setTimeout(resume, 1000 * (answer?.wait || 2)));
+  }
+}
+
+async function attempt(path, options, signal) {
+  const limits = [AbortSignal.timeout(LONGEST_WAIT), ...(signal ? [signal] : [])];
+  try {
+    const response = await fetch(new URL(path, root), { ...options, signal: AbortSignal.any(limits) });
+    const { ok, status } = response;
+    const json = response.headers.get("Content-Type")?.includes("json");
+    // Without JSON it is a proxy that answers.
+    if (!json && !ok) return { status: 502 };
+    return { ok, status, body: json ? await response.json() : null, wait: Number(response.headers.get("Retry-After")) };
+  } catch {
+    return undefined; // no answer, or not a whole one
+  }
+}
+
+// crypto.randomUUID is missing where there is no TLS.
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("-");
+}
+
+/** Run `action` at once, then every few seconds while somebody looks, and on their return. */
+export function whileLookedAt(action, seconds = 4) {
+  let running = false;
+  async function run() {
+    if (document.hidden || running) return;
+    running = true;
+    await action().finally(() => (running = false));
+  }
+  setInterval(run, seconds * 1000);
+  document.addEventListener("visibilitychange", run);
+  return run();
+}
+
+/** Return what a problem of the API says. */
+export function reason({ errors, detail = "" }) {
+  return errors ? Object.values(errors).flat().join(" ") : detail;
+}
+
+/** Show a problem in the API's words: beside the fields it names, and the rest at the form's end. */
+export function showRefusal(form, problem = {}) {
+  const others = { ...problem.errors }; // than those that have a place beside their field
+  for (const input of form.querySelectorAll("input[aria-describedby]")) {
+    const messages = others[input.name] ?? [];
+    delete others[input.name];
+    document.getElementById(input.getAttribute("aria-describedby")).textContent = messages.join(" ");
+    input.ariaInvalid = messages.length ? "true" : null;
+  }
+  form.querySelector(".refusal[role=alert]").textContent = reason(problem.errors ? { errors: others } : problem);
+  form.querySelector("[aria-invalid=true]")?.focus();
+}
+
+/** Call `action` when a form is submitted, but not again before it has ended. */
+export function onSubmit(form, action) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.ariaBusy) return;
+    form.ariaBusy = "true";
+    await action().finally(() => (form.ariaBusy = null));
+  });
+}
+
+/** Write a date such as 2026-11-25 for people. */
+export function longDate(date) {
+  const options = { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" };
+  return new Date(date).toLocaleDateString("en-GB", options).replace(",", "");
+}
+
+/** Write the time of an instant (ISO 8601), as clocks show it in the zone that it is written in. */
+export function clock(instant) {
+  return instant.slice(11, 16);
+}
+
+/** Write the time of an instant, and its date unless it is `day`. */
+export function when(instant, day) {
+  return instant.startsWith(day) ? clock(instant) : `${longDate(instant.slice(0, 10))}, ${clock(instant)}`;
+}

@@ -1,0 +1,105 @@
+// A ticket's own page: see it, print it, change its showing or seat, cancel it.
+
+import { ask, clock, longDate, onSubmit, root, showRefusal, when, whileLookedAt } from "./api.js";
+import { Choice } from "./choice.js";
+
+const by = (id) => document.getElementById(id);
+const id = location.pathname.split("/").filter(Boolean).at(-1);
+const article = document.querySelector("article");
+const parts = { change: by("changing"), cancel: by("cancelling") }; // by the buttons that unfold them
+let ticket = null;
+
+async function refresh() {
+  if (!by("gone").hidden) return;
+  const { ok, body } = await ask("GET", `tickets/${id}`);
+  if (ok) show(body);
+  else end("No ticket here", body.detail);
+  if (!parts.change.hidden) await choice.refresh();
+}
+
+function show(current) {
+  ticket = choice.mine = current;
+  const opens = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - 1000 * article.dataset.openBefore;
+  const texts = {
+    h1: `${ticket.timing} · Seat ${ticket.seat}`,
+    "#date": longDate(ticket.date),
+    "#holder": ticket.name,
+    "#number": ticket.phone,
+    "#opens": when(new Date(opens).toISOString(), ticket.date),
+    figcaption: ticket.admission_code.match(/.{4}/g).join(" "),
+  };
+  for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
+  const image = article.querySelector("img");
+  image.getAttribute("src") ?? (image.src = new URL(`tickets/${id}/qr.svg`, root));
+  article.hidden = false;
+  if (ticket.admitted_at) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
+  else if (ticket.expired) close("This ticket has expired.");
+}
+
+/** Say why the ticket can no longer be changed, in place of the buttons. */
+function close(reason) {
+  if (by("status").textContent !== reason) by("status").textContent = reason;
+  article.querySelector(".actions").hidden = true;
+  unfold(null);
+}
+
+/** Say that there is no ticket, in place of it. */
+function end(title, reason) {
+  close("");
+  article.hidden = true;
+  by("gone").hidden = false;
+  const [heading, text] = by("gone").children;
+  heading.textContent = title;
+  text.textContent = reason;
+  heading.focus();
+}
+
+/** Unfold what one of the buttons opens, and fold the other; return whether it is open now. */
+function unfold(name) {
+  for (const [each, part] of Object.entries(parts)) {
+    part.hidden = each !== name || !part.hidden;
+    by(each).ariaExpanded = String(!part.hidden);
+  }
+  return name && !parts[name].hidden;
+}
+
+const choice = new Choice(parts.change, {
+  act(chosen) {
+    const same = chosen.isMine(chosen) && chosen.seat === ticket.seat;
+    return same ? "This is your seat now" : `Move to ${chosen.timing}, seat ${chosen.seat}`;
+  },
+  send({ date, timing, seat }) {
+    const body = { ticket_id: id, phone: ticket.phone, timing_alter: timing, date, seat };
+    return ask("POST", "update", { body });
+  },
+  done(moved) {
+    show(moved);
+    unfold(null);
+    by("status").textContent = `Moved to ${longDate(moved.date)}, ${moved.timing}, seat ${moved.seat}.`;
+    scrollTo(0, 0);
+    by("change").focus();
+  },
+});
+
+by("change").addEventListener("click", async () => {
+  if (!unfold("change")) return;
+  by("status").textContent = "";
+  showRefusal(choice.form);
+  await choice.open(ticket);
+  parts.change.scrollIntoView();
+});
+
+by("cancel").addEventListener("click", () => unfold("cancel") && by("phone").focus());
+by("keep").addEventListener("click", () => {
+  unfold(null);
+  by("cancel").focus();
+});
+onSubmit(parts.cancel, async () => {
+  const { ok, status, body } = await ask("POST", "delete", { body: { ticket_id: id, phone: by("phone").value } });
+  // Not found: an earlier attempt had deleted it, and its answer was lost.
+  if (ok || status === 404) end("Ticket cancelled", "Its seat is on sale again.");
+  else showRefusal(parts.cancel, body);
+});
+
+by("print").addEventListener("click", () => print());
+whileLookedAt(refresh);

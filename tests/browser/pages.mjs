@@ -1,0 +1,458 @@
+// What people do on the pages, in Chromium: run by test_pages.py against a service of its own.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { after, before, test } from "node:test";
+
+const { URL: baseUrl, STAFF_KEY, MONGOD_PID, PICTURES } = process.env;
+const require = createRequire(new URL("../../docs/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const axe = require("axe-core").source;
+
+const ASHA = { name: "Asha Rao", phone: "98765 43210" };
+const RAVI = { name: "Ravi Iyer", phone: "91234 56780" };
+const SHOWN = ["customers", "ticket", "door", "door-yes", "multiplex"]; // of the pages that are looked at
+const STAFF = { Authorization: `Bearer ${STAFF_KEY}` };
+
+let browser;
+let days; // that can be booked, from tomorrow on
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+  });
+  await withPage("", async (page) => {
+    days = await page.locator(".days a").evaluateAll((links) => links.slice(1).map((link) => link.dataset.date));
+  });
+});
+
+after(() => browser.close());
+
+/** Do something on a page, and check that it stayed within the service, its policy and its width. */
+async function withPage(address, act, { width = 1280, dark = false, prepare } = {}) {
+  const context = await browser.newContext({
+    viewport: { width, height: 900 },
+    colorScheme: dark ? "dark" : "light",
+    reducedMotion: "reduce",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  const faults = [];
+  page.on("request", (request) => {
+    if (!request.url().startsWith(baseUrl)) faults.push(`request to ${request.url()}`);
+  });
+  page.on("console", (message) => {
+    if (/Content Security Policy/.test(message.text())) faults.push(message.text());
+  });
+  page.on("pageerror", (error) => faults.push(String(error)));
+  try {
+    await prepare?.(page);
+    await page.goto(`${baseUrl}/${address}`);
+    await act(page);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(await context.cookies(), []);
+  } finally {
+    await context.close();
+  }
+}
+
+async function api(method, address, body, headers = {}) {
+  const response = await fetch(`${baseUrl}/${address}`, { method, headers, body: body && JSON.stringify(body) });
+  const answer = response.status === 204 ? null : await response.json();
+  assert.ok(response.ok, `${method} ${address}: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+const book = (who, showing) => api("POST", "tickets", { ...who, ...showing });
+const ticketsOf = ({ timing, date }) => api("GET", `tickets?timing=${timing}&date=${date}`, undefined, STAFF);
+const address = (showing) => `?${new URLSearchParams(showing)}`;
+const seat = (page, number) => page.getByRole("radio", { name: new RegExp(`^Seat ${number},`) });
+
+async function fillIn(page, { name, phone }) {
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("Phone").fill(phone);
+}
+
+async function bookOnPage(page, who, number) {
+  await seat(page, number).check();
+  await fillIn(page, who);
+  await page.getByRole("button", { name: `Book seat ${number}` }).click();
+}
+
+async function assertSound(page) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `${page.url()} is ${wide} px too wide`);
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => axe.run());
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]),
+    [],
+  );
+}
+
+test("a customer books seat 7, moves to seat 3 of another showing, prints and cancels", () =>
+  withPage("", async (page) => {
+    const [date] = days;
+    await page.locator(`.days [data-date="${date}"]`).click();
+    await page.getByRole("link", { name: /^18:00/ }).click();
+    await bookOnPage(page, ASHA, 7);
+    await page.waitForURL(/\/tickets\//);
+    await page.getByRole("heading", { name: "18:00 · Seat 7" }).waitFor();
+    const id = page.url().split("/").at(-1);
+    const { admission_code: code } = await api("GET", `tickets/${id}`);
+    assert.equal((await page.locator("figcaption").innerText()).replaceAll(" ", ""), code);
+    await page.waitForFunction(() => document.querySelector("figure img").naturalWidth > 0);
+
+    await page.getByRole("button", { name: "Change" }).click();
+    await assert.doesNotReject(seat(page, 7).waitFor());
+    assert.match(await seat(page, 7).getAttribute("aria-label"), /yours/);
+    await page.getByRole("link", { name: /^19:00/ }).click();
+    await page.getByRole("heading", { name: /19:00 · choose a seat/ }).waitFor();
+    await seat(page, 3).check();
+    await page.getByRole("button", { name: "Move to 19:00, seat 3" }).click();
+    await page.getByRole("heading", { name: "19:00 · Seat 3" }).waitFor();
+    assert.deepEqual(await ticketsOf({ timing: "18:00", date }), []);
+
+    const pdf = await page.pdf({ format: "A4" });
+    assert.equal(pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, 1, "one page");
+
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await page.getByLabel("The phone you booked with").fill(RAVI.phone);
+    await page.getByRole("button", { name: "Cancel the ticket" }).click();
+    await page.getByText("This ticket was booked with another phone number.").waitFor();
+    await page.getByLabel("The phone you booked with").fill("+91 9876543210");
+    await page.getByRole("button", { name: "Cancel the ticket" }).click();
+    await page.getByRole("heading", { name: "Ticket cancelled" }).waitFor();
+    assert.equal((await fetch(`${baseUrl}/tickets/${id}`)).status, 404);
+    assert.equal((await page.reload()).status(), 404);
+    await page.getByText("There is no ticket with this id.").waitFor();
+    await assertSound(page);
+  }));
+
+test("of two customers for one seat, the loser is told, sees it taken and keeps what they typed", () =>
+  withPage(address({ date: days[0], timing: "20:00" }), async (page) => {
+    await seat(page, 8).check();
+    await fillIn(page, RAVI);
+    // The other browser wins before this one looks again.
+    await page.route("**/seats?*", (route) => route.abort());
+    await withPage(address({ date: days[0], timing: "20:00" }), async (other) => {
+      await bookOnPage(other, ASHA, 8);
+      await other.waitForURL(/\/tickets\//);
+    });
+    await page.getByRole("button", { name: "Book seat 8" }).click();
+    await page.getByText("Seat 8 has just been taken. Please choose another.").waitFor();
+    await page.unroute("**/seats?*");
+    await page.waitForFunction(() => document.querySelector("input[value='8']").disabled);
+    assert.equal(await page.getByLabel("Name").inputValue(), RAVI.name);
+    await seat(page, 9).check();
+    await page.getByRole("button", { name: "Book seat 9" }).click();
+    await page.waitForURL(/\/tickets\//);
+  }));
+
+test("a seat that goes while somebody looks is given up, with a word about it", () =>
+  withPage(address({ date: days[0], timing: "15:00" }), async (page) => {
+    await seat(page, 5).check();
+    await book(RAVI, { date: days[0], timing: "15:00", seat: 5 });
+    await page.getByText("Seat 5 has just been taken.").waitFor();
+    assert.equal(await seat(page, 5).isDisabled(), true);
+    await page.getByRole("button", { name: "Choose a seat" }).waitFor();
+  }));
+
+test("a double click books once", () =>
+  withPage(address({ date: days[1], timing: "10:00" }), async (page) => {
+    await seat(page, 1).check();
+    await fillIn(page, ASHA);
+    let sent = 0;
+    await page.route("**/tickets", (route) => route.continue(sent++));
+    await page.getByRole("button", { name: "Book seat 1" }).dblclick();
+    await page.waitForURL(/\/tickets\//);
+    assert.equal(sent, 1);
+    assert.equal((await ticketsOf({ date: days[1], timing: "10:00" })).length, 1);
+  }));
+
+test("a booking whose answer is lost is sent again and books once", () =>
+  withPage(address({ date: days[1], timing: "11:00" }), async (page) => {
+    await page.route("**/tickets", async (route) => {
+      await route.fetch();
+      await route.abort();
+    }, { times: 1 });
+    await bookOnPage(page, ASHA, 2);
+    await page.getByText("The box office does not answer. Trying again …").waitFor();
+    await page.waitForURL(/\/tickets\//);
+    assert.equal((await ticketsOf({ date: days[1], timing: "11:00" })).length, 1);
+  }));
+
+test("refusals stand beside their fields in the API's own words", () =>
+  withPage(address({ date: days[1], timing: "12:00" }), async (page) => {
+    await bookOnPage(page, { name: " ", phone: "98765" }, 4);
+    await page.getByText(/Not a valid phone number/).waitFor();
+    const name = page.getByLabel("Name");
+    assert.equal(await name.evaluate((input) => input === document.activeElement), true);
+    assert.equal(await name.getAttribute("aria-invalid"), "true");
+    const beside = await page.locator("#phone-error").innerText();
+    assert.match(beside, /^Not a valid phone number/);
+    assert.equal(await page.getByLabel("Phone").inputValue(), "98765");
+    await assertSound(page);
+  }));
+
+test("below a proxy's path prefix, a ticket is booked all the same", () =>
+  withPage(`theatre/${address({ date: days[1], timing: "13:00" })}`, async (page) => {
+    await bookOnPage(page, ASHA, 11);
+    await page.waitForURL(/\/theatre\/tickets\//);
+    await page.getByRole("heading", { name: "13:00 · Seat 11" }).waitFor();
+    await page.waitForFunction(() => document.querySelector("figure img").naturalWidth > 0);
+    await page.getByRole("link", { name: "Box Office" }).click();
+    await page.getByRole("link", { name: /^13:00/ }).waitFor();
+  }, {
+    prepare: (page) => page.route(/./, async (route) => {
+      const [url, headers] = [route.request().url(), route.request().headers()];
+      if (!url.startsWith(`${baseUrl}/theatre/`)) return route.fulfill({ status: 404 });
+      const behind = { url: url.replace("/theatre/", "/"), headers: { ...headers, "X-Forwarded-Prefix": "/theatre" } };
+      return route.fulfill({ response: await route.fetch(behind) });
+    }),
+  }));
+
+test("the address keeps day and showing, and Back goes back", () =>
+  withPage(address({ date: days[2] }), async (page) => {
+    await page.getByRole("link", { name: /^13:00/ }).click();
+    await page.waitForURL(new RegExp(`date=${days[2]}&timing=13%3A00`));
+    await page.getByRole("heading", { name: /13:00 · choose a seat/ }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: /13:00 · choose a seat/ }).waitFor();
+    await page.goBack();
+    await page.locator(".house").waitFor({ state: "hidden" });
+    await page.goto(`${baseUrl}/?date=2020-01-01`);
+    await page.getByText("This date has passed.").waitFor();
+  }));
+
+test("the keyboard alone books a seat", () =>
+  withPage(address({ date: days[2] }), async (page) => {
+    const press = async (key, times = 1) => {
+      for (let time = 0; time < times; time++) await page.keyboard.press(key);
+    };
+    await page.getByRole("link", { name: /^16:00/ }).focus();
+    await press("Enter");
+    await seat(page, 1).waitFor();
+    for (let steps = 0; !(await seat(page, 1).evaluate((input) => input === document.activeElement)); steps++) {
+      assert.ok(steps < 2, "Tab goes from the showing to its seats");
+      await press("Tab");
+    }
+    await press("ArrowRight", 2);
+    assert.equal(await seat(page, 3).isChecked(), true);
+    await press("Tab");
+    await page.keyboard.type(ASHA.name);
+    await press("Tab");
+    await page.keyboard.type(ASHA.phone);
+    await press("Enter");
+    await page.getByRole("heading", { name: "16:00 · Seat 3" }).waitFor();
+  }));
+
+test("a ticket that is let in says so in place of its buttons", async () => {
+  const ticket = await book(ASHA, { date: days[0], timing: "14:00" });
+  await withPage(`tickets/${ticket.ticket_id}`, async (page) => {
+    await page.getByRole("button", { name: "Change" }).waitFor();
+    await api("POST", "admissions", { admission_code: ticket.admission_code }, STAFF);
+    await page.getByText(/^Admitted at \d\d:\d\d/).waitFor();
+    await page.getByRole("button", { name: "Change" }).waitFor({ state: "hidden" });
+  });
+});
+
+test("the door asks for the key, admits, refuses the second time, and takes it back", async () => {
+  const showing = { date: days[0], timing: "17:00" };
+  const asha = await book(ASHA, { ...showing, seat: 8 });
+  const ravi = await book(RAVI, { ...showing, seat: 12 });
+  const other = await book(ASHA, { ...showing, timing: "21:00" });
+  await withPage(`door${address(showing)}`, async (page) => {
+    await page.getByLabel("Staff key").fill("not-the-key");
+    await page.getByRole("button", { name: "Open the door" }).click();
+    await page.getByText(/the staff key is missing or wrong/).waitFor();
+    await page.getByLabel("Staff key").fill(STAFF_KEY);
+    await page.getByRole("button", { name: "Open the door" }).click();
+
+    const code = page.getByLabel("Name or code");
+    const scan = async (text, words) => {
+      await code.fill(text);
+      await code.press("Enter");
+      await page.locator("#verdict").getByText(words).waitFor();
+    };
+    const counts = () => page.locator(".counts dd").allInnerTexts();
+    await page.getByRole("button", { name: /^Admit Asha Rao/ }).waitFor();
+    assert.deepEqual(await counts(), ["2", "0", "2"]);
+    await scan(asha.admission_code.toLowerCase(), "Come in");
+    await page.locator("#verdict").getByText("Asha Rao · seat 8").waitFor();
+    await scan(asha.admission_code, /^Already in, \d\d:\d\d$/);
+    await scan(other.admission_code, "Ticket for 21:00");
+    await scan("0000-0000-0000", "No such ticket");
+    await code.fill("ravi");
+    await page.getByRole("button", { name: /^Admit Asha Rao/ }).waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Admit Ravi Iyer, seat 12" }).click();
+    await page.locator("#verdict").getByText("Ravi Iyer · seat 12").waitFor();
+    await code.fill("");
+    await page.waitForFunction(() => document.getElementById("in").textContent === "2");
+    assert.deepEqual(await counts(), ["2", "2", "0"]);
+
+    await page.getByRole("button", { name: /^Undo Ravi Iyer/ }).click();
+    await page.getByText("Ravi Iyer was admitted by mistake?").waitFor();
+    await assertSound(page);
+    await page.getByRole("button", { name: "Leave it" }).click();
+    assert.ok((await api("GET", `tickets/${ravi.ticket_id}`)).admitted_at);
+    await page.getByRole("button", { name: /^Undo Ravi Iyer/ }).click();
+    await page.getByRole("button", { name: "Take it back" }).click();
+    await page.getByRole("button", { name: /^Admit Ravi Iyer/ }).waitFor();
+    assert.equal((await api("GET", `tickets/${ravi.ticket_id}`)).admitted_at, null);
+    await page.reload(); // the key is kept for the tab
+    await page.getByRole("button", { name: /^Admit Ravi Iyer/ }).waitFor();
+  });
+});
+
+test("a scan whose answer is lost is sent again with its key, and still says come in", async () => {
+  const showing = { date: days[0], timing: "13:00" };
+  const ticket = await book(ASHA, showing);
+  await withPage(`door${address(showing)}`, async (page) => {
+    const keys = [];
+    await page.route("**/admissions", async (route) => {
+      keys.push(route.request().headers()["idempotency-key"]);
+      if (keys.length > 1) return route.continue();
+      await route.fetch();
+      return route.abort();
+    });
+    for (let impatience = 0; impatience < 2; impatience++) {
+      await page.getByLabel("Name or code").fill(ticket.admission_code);
+      await page.getByLabel("Name or code").press("Enter");
+    }
+    await page.getByText("No answer, trying again").waitFor();
+    await page.locator("#verdict").getByText("Come in").waitFor();
+    assert.equal(keys.length, 2);
+    assert.equal(new Set(keys).size, 1);
+  }, { prepare: withKey });
+});
+
+test("the camera admits a code once, however long it sees it", async () => {
+  const showing = { date: days[0], timing: "12:00" };
+  const ticket = await book(ASHA, showing);
+  await withPage(`door${address(showing)}`, async (page) => {
+    let asked = 0;
+    await page.route("**/admissions", (route) => route.continue(asked++));
+    await page.getByRole("button", { name: "Camera" }).click();
+    await page.locator("#verdict").getByText("Come in").waitFor();
+    await page.waitForTimeout(1000);
+    assert.equal(asked, 1);
+    await page.getByRole("button", { name: "Camera" }).click();
+    await page.locator("video").waitFor({ state: "hidden" });
+  }, {
+    prepare: async (page) => {
+      await withKey(page);
+      // Chromium on Linux has a camera here, but reads no codes.
+      await page.addInitScript((rawValue) => {
+        window.BarcodeDetector = class {
+          detect = async () => [{ rawValue }];
+        };
+      }, ticket.admission_code);
+    },
+  });
+});
+
+function withKey(page) {
+  return page.addInitScript((key) => sessionStorage.setItem("staff-key", key), STAFF_KEY);
+}
+
+test("seats at the multiplex are bought, and more than are left are refused", async () => {
+  const { screen } = await api("POST", "api/screens", { seats: 30 }, STAFF);
+  const { movie } = await api("POST", "api/movies", { screen, showtime: "20:30", title: "Sholay" }, STAFF);
+  await api("POST", "api/movies", { screen, showtime: "17:15", title: "Mughal-e-Azam" }, STAFF);
+  await api("PUT", "api/tickets", { movie }, STAFF);
+  await withPage("multiplex", async (page) => {
+    await page.getByText("not on sale yet").waitFor();
+    await page.getByLabel("Tickets").first().fill("3");
+    await page.getByRole("button", { name: /Buy/ }).first().click();
+    await page.getByText("Yours: seats 1 to 3.").waitFor();
+    await page.getByText("27 left").waitFor();
+    await page.getByLabel("Tickets").first().fill("28");
+    await page.getByRole("button", { name: /Buy/ }).first().click();
+    await page.getByText("This showing does not have that many free seats. 27 left.").waitFor();
+    await assertSound(page);
+  });
+});
+
+test("when the database goes and comes back, the page says so and the booking is made", () =>
+  withPage(address({ date: days[3], timing: "18:00" }), async (page) => {
+    await seat(page, 6).check();
+    await fillIn(page, ASHA);
+    process.kill(Number(MONGOD_PID), "SIGSTOP");
+    try {
+      await page.getByRole("button", { name: "Book seat 6" }).click();
+      await page.getByText(/Trying again …$/).waitFor({ timeout: 60_000 });
+      assert.equal(await page.getByLabel("Name").inputValue(), ASHA.name);
+      await assertSound(page);
+    } finally {
+      process.kill(Number(MONGOD_PID), "SIGCONT");
+    }
+    await page.waitForURL(/\/tickets\//, { timeout: 60_000 });
+    await page.getByRole("heading", { name: "18:00 · Seat 6" }).waitFor();
+    assert.equal((await ticketsOf({ date: days[3], timing: "18:00" })).length, 1);
+  }));
+
+test("every page fits and reads well on phones and desks, by day and by night", async () => {
+  const showing = { date: days[0], timing: "18:00" };
+  const people = ["Asha Rao", "Meera Nair", "Ravi Iyer", "José Álvarez", "Li Na", "Zoë Martin", "Imran Khan", "Uma Devi"];
+  const houses = { "09:00": 2, "10:00": 5, "11:00": 9, "14:00": 13, "15:00": 11, "16:00": 20, "17:00": 14, "18:00": 8, "19:00": 3, "21:00": 19 };
+  for (const [timing, taken] of Object.entries(houses)) {
+    for (let number = (await ticketsOf({ ...showing, timing })).length; number < taken; number++) {
+      const seat = timing === "18:00" ? [1, 2, 5, 9, 10, 14, 15, 20][number] : undefined;
+      await book({ ...ASHA, name: people[number % people.length] }, { ...showing, timing, seat });
+    }
+  }
+  const [ticket, ...others] = await ticketsOf(showing);
+  for (const { admission_code } of others.slice(0, 3)) await api("POST", "admissions", { admission_code }, STAFF);
+  const pages = {
+    customers: [address(showing), async (page) => {
+      await seat(page, 8).check();
+      await fillIn(page, { name: "Asha Rao", phone: "98765" });
+      await page.getByRole("button", { name: "Book seat 8" }).click();
+      await page.locator("#phone-error:not(:empty)").waitFor();
+      await page.locator(":focus").blur();
+    }],
+    ticket: [`tickets/${ticket.ticket_id}`, (page) => page.getByRole("button", { name: "Print" }).waitFor()],
+    change: [`tickets/${ticket.ticket_id}`, async (page) => {
+      await page.getByRole("button", { name: "Change" }).click();
+      await seat(page, 7).check();
+    }],
+    cancel: [`tickets/${ticket.ticket_id}`, (page) => page.getByRole("button", { name: "Cancel", exact: true }).click()],
+    door: [`door${address(showing)}`, async (page) => {
+      await page.getByLabel("Name or code").fill(others[0].admission_code);
+      await page.getByLabel("Name or code").press("Enter");
+      await page.getByText(/^Already in/).waitFor();
+    }],
+    "door-yes": [`door${address(showing)}`, async (page) => {
+      const { admission_code } = ticket;
+      await api("DELETE", `admissions/${admission_code}`, undefined, STAFF);
+      await page.getByLabel("Name or code").fill(admission_code);
+      await page.getByLabel("Name or code").press("Enter");
+      await page.getByText("Come in").waitFor();
+      await api("DELETE", `admissions/${admission_code}`, undefined, STAFF);
+    }],
+    undo: [`door${address(showing)}`, (page) => page.getByRole("button", { name: /^Undo/ }).first().click()],
+    gone: ["tickets/nobody-has-this", (page) => page.getByRole("heading", { name: "No ticket here" }).waitFor()],
+    away: [address(showing), async (page) => {
+      await seat(page, 8).check();
+      await page.route("**/seats?*", (route) => route.abort());
+      await page.getByText("The box office does not answer.").waitFor();
+    }],
+    "door-key": ["door", (page) => page.getByLabel("Staff key").waitFor()],
+    multiplex: ["multiplex", (page) => page.getByText("not on sale yet").waitFor()],
+  };
+  for (const [name, [where, act]] of Object.entries(pages)) {
+    for (const width of [360, 1280]) {
+      for (const dark of [false, true]) {
+        await withPage(where, async (page) => {
+          await act(page);
+          await assertSound(page);
+          const file = `page-${name}-${width}${dark ? "-dark" : ""}.png`;
+          if (PICTURES && SHOWN.includes(name)) await page.screenshot({ path: path.join(PICTURES, file), fullPage: true });
+        }, { width, dark, prepare: name === "door-key" ? undefined : withKey });
+      }
+    }
+  }
+});
