@@ -7,7 +7,7 @@ from typing import Any
 from flask import current_app
 
 from app.booking.admissions import AdmissionService, DoorTicket
-from app.booking.schemas import AdmissionSchema, DoorTicketSchema
+from app.booking.schemas import AdmissionSchema
 from app.theatre.refusals import (
     AdmissionNotOpen,
     AlreadyAdmitted,
@@ -16,7 +16,8 @@ from app.theatre.refusals import (
     TicketExpired,
     TicketNotFound,
 )
-from app.web.blueprint import REPLAYED_HEADER, Blueprint, admission
+from app.web.blueprint import REPLAYED_HEADER, Blueprint, replay_headers
+from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
@@ -36,7 +37,7 @@ def admission_service() -> AdmissionService:
 @blueprint.post("")
 @blueprint.staff_only
 @blueprint.reads(headers=IdempotencyHeaders(), body=AdmissionSchema())
-@blueprint.response(200, DoorTicketSchema(), headers=REPLAYED_HEADER)
+@blueprint.response(200, response_schema(DoorTicket)(), headers=REPLAYED_HEADER)
 @blueprint.refuses(
     TicketNotFound,
     OtherShowing,
@@ -54,13 +55,13 @@ def admit(**fields: Any) -> tuple[DoorTicket, dict[str, str]]:
     admitted.
     """
     admitted = admission_service().admit(**fields)
-    return admitted.ticket, admission(admitted.replayed)
+    return admitted.made, replay_headers(admitted, "admission")
 
 
 @blueprint.delete("/<admission_code>")
 @blueprint.staff_only
 @blueprint.reads()
-@blueprint.response(200, DoorTicketSchema())
+@blueprint.response(200, response_schema(DoorTicket)())
 @blueprint.refuses(TicketNotFound)
 def undo_admission(admission_code: str) -> DoorTicket:
     """Take a mistaken admission back

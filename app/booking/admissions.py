@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.booking.store import StoredTicket, TicketStore
-from app.theatre.idempotency import IdempotentRequest
+from app.theatre import examples
+from app.theatre.examples import shown
+from app.theatre.idempotency import IdempotentRequest, Outcome
 from app.theatre.identifiers import read_admission_code
 from app.theatre.refusals import (
     AdmissionNotOpen,
     AlreadyAdmitted,
-    BoxOfficeError,
     IdempotencyKeyReused,
     OtherShowing,
+    Refusal,
     TicketExpired,
     TicketNotFound,
 )
@@ -29,22 +31,14 @@ class DoorTicket:
     secret.
     """
 
-    admission_code: str
-    name: str
-    timing: str
-    date: date
-    showing_at: datetime
-    seat: int
-    expired: bool
-    admitted_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """An admitted ticket; `replayed` when an earlier request with the same key had admitted it."""
-
-    ticket: DoorTicket
-    replayed: bool
+    admission_code: str = shown(examples.ADMISSION_CODE)
+    name: str = shown(examples.NAME)
+    timing: str = shown(examples.TIMING)
+    date: date = shown(examples.DATE)
+    showing_at: datetime = shown(examples.SHOWING_AT)
+    seat: int = shown(7)
+    expired: bool = shown(False)
+    admitted_at: datetime | None = shown("2026-11-22T17:41:05+05:30")
 
 
 class AdmissionService:
@@ -74,7 +68,7 @@ class AdmissionService:
         timing: str | None = None,
         day: date | None = None,
         key: str | None = None,
-    ) -> Admission:
+    ) -> Outcome[DoorTicket]:
         """Admit a ticket, once, in one atomic write.
 
         `timing` and `day` say which tickets the door takes. The same `key` with the same request
@@ -96,7 +90,7 @@ class AdmissionService:
                 request=request,
             )
             if admitted:
-                return Admission(self._shown(admitted, now), replayed=False)
+                return Outcome(self._shown(admitted, now), replayed=False)
             stored = self._store.find_by_code(code)
             if not stored:
                 raise TicketNotFound
@@ -104,7 +98,7 @@ class AdmissionService:
             if request and earlier and earlier.key == request.key:
                 if earlier != request:
                     raise IdempotencyKeyReused(ticket=self._shown(stored, now))
-                return Admission(self._shown(stored, now), replayed=True)
+                return Outcome(self._shown(stored, now), replayed=True)
             if refusal := self._refusal(stored, timing, day, now):
                 raise refusal
             # What stood against it has gone meanwhile: an admission was taken back, for example.
@@ -118,7 +112,7 @@ class AdmissionService:
 
     def _refusal(
         self, stored: StoredTicket, timing: str | None, day: date | None, now: datetime
-    ) -> BoxOfficeError | None:
+    ) -> Refusal | None:
         """Return why a ticket cannot be admitted at `now`, if that is so."""
         ticket = self._shown(stored, now)
         opens_at = stored.showing.at - self._open_before

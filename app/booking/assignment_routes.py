@@ -14,11 +14,8 @@ from app.booking.schemas import (
     DaySchema,
     DeletedSchema,
     SeatsSchema,
-    SlotSchema,
-    SlotSeatsSchema,
     TicketIdSchema,
     TicketPhoneSchema,
-    TicketSchema,
     TimingSchema,
 )
 from app.booking.service import BookingService, Slot, SlotSeats, Ticket
@@ -32,7 +29,8 @@ from app.theatre.refusals import (
     TicketExpired,
     TicketNotFound,
 )
-from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint, sale
+from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint, replay_headers
+from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
@@ -72,7 +70,7 @@ def booking_faults(
 
 @blueprint.get("/")
 @blueprint.reads(query=DaySchema(), more_faults=timetable_faults)
-@blueprint.response(200, SlotSchema(many=True))
+@blueprint.response(200, response_schema(Slot)(many=True))
 def list_slots(day: date | None = None) -> list[Slot]:
     """List the showings and their free seats
 
@@ -83,7 +81,7 @@ def list_slots(day: date | None = None) -> list[Slot]:
 
 @blueprint.get("/seats")
 @blueprint.reads(query=SeatsSchema(), more_faults=timetable_faults)
-@blueprint.response(200, SlotSeatsSchema())
+@blueprint.response(200, response_schema(SlotSeats)())
 def show_seats(timing: str, day: date | None = None) -> SlotSeats:
     """Show the free seats of a showing
 
@@ -94,7 +92,7 @@ def show_seats(timing: str, day: date | None = None) -> SlotSeats:
 
 @blueprint.post("/booktickets")
 @blueprint.reads(headers=IdempotencyHeaders(), body=BookingSchema(), more_faults=booking_faults)
-@blueprint.response(201, TicketSchema(), headers={**LOCATION_HEADER, **REPLAYED_HEADER})
+@blueprint.response(201, response_schema(Ticket)(), headers={**LOCATION_HEADER, **REPLAYED_HEADER})
 @blueprint.refuses(SoldOut, SeatTaken, IdempotencyKeyReused)
 def book(**fields: Any) -> tuple[Ticket, dict[str, str]]:
     """Book a ticket
@@ -105,13 +103,13 @@ def book(**fields: Any) -> tuple[Ticket, dict[str, str]]:
     request that is sent again books once.
     """
     booking = booking_service().book(**fields)
-    location = url_for("Tickets.view_ticket", ticket_id=booking.ticket.ticket_id)
-    return booking.ticket, {"Location": location, **sale(booking.replayed)}
+    location = url_for("Tickets.view_ticket", ticket_id=booking.made.ticket_id)
+    return booking.made, {"Location": location, **replay_headers(booking)}
 
 
 @blueprint.post("/update")
 @blueprint.reads(body=ChangeTimingSchema(), more_faults=booking_faults)
-@blueprint.response(200, TicketSchema())
+@blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(*MOVE_REFUSALS)
 def update(**fields: Any) -> Ticket:
     """Change the timing of a ticket
@@ -139,7 +137,7 @@ def delete(ticket_id: str, phone: Phone) -> dict[str, Any]:
 @blueprint.post("/viewontime")
 @blueprint.staff_only
 @blueprint.reads(body=TimingSchema())
-@blueprint.response(200, TicketSchema(many=True))
+@blueprint.response(200, response_schema(Ticket)(many=True))
 def view_on_time(timing: str, day: date | None = None) -> list[Ticket]:
     """List all tickets of a timing
 
@@ -151,7 +149,7 @@ def view_on_time(timing: str, day: date | None = None) -> list[Ticket]:
 
 @blueprint.post("/viewuser")
 @blueprint.reads(body=TicketIdSchema())
-@blueprint.response(200, TicketSchema())
+@blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(TicketNotFound)
 def view_user(ticket_id: str) -> Ticket:
     """View a ticket

@@ -1,4 +1,4 @@
-"""What requests to the ticket window must look like, and what its answers do."""
+"""What requests to the ticket window and the door must look like."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.booking.phones import parse_phone
-from app.web.fields import Day, ResponseSchema, Text, Timing, WholeNumber
+from app.theatre import examples
+from app.web.fields import Day, Text, Timing, WholeNumber
 
-EXAMPLE_ADMISSION_CODE = "7KQ4M2XN0PVR"
-EXAMPLE_TICKET_ID = EXAMPLE_ADMISSION_CODE + "q3vLrWm0T1yQ8bXo5eZkNA"
+_ADMISSION_CODE = "7KQ4M2XN0PVR"
+examples.TICKET_ID = examples.ADMISSION_CODE + "q3vLrWm0T1yQ8bXo5eZkNA"
 _ADMISSION_CODE = "[ -]*[0-9A-Za-z][0-9A-Za-z -]*"
 
 
@@ -74,17 +75,18 @@ class BookingSchema(Schema):
     name = Text(
         required=True,
         validate=validate.Length(max=100),
-        metadata={"description": "The customer's name.", "example": "Asha Rao"},
+        metadata={"description": "The customer's name.", "example": examples.NAME},
     )
     phone = PhoneNumber(
         required=True,
         metadata={
             "description": "A valid phone number; without a `+` it is a national one.",
-            "example": "98765 43210",
+            "example": examples.PHONE,
         },
     )
     timing = Timing(
-        required=True, metadata={"description": "A time of the timetable.", "example": "18:00"}
+        required=True,
+        metadata={"description": "A time of the timetable.", "example": examples.TIMING},
     )
     day = Day(
         data_key="date",
@@ -107,8 +109,8 @@ def new_day() -> Day:
 class ChangeTimingSchema(Schema):
     """A ticket's new timing and seat, with the phone that it was booked with."""
 
-    ticket_id = TicketId(required=True, metadata={"example": EXAMPLE_TICKET_ID})
-    phone = PhoneNumber(required=True, metadata={"example": "98765 43210"})
+    ticket_id = TicketId(required=True, metadata={"example": examples.TICKET_ID})
+    phone = PhoneNumber(required=True, metadata={"example": examples.PHONE})
     timing = Timing(
         required=True,
         data_key="timing_alter",
@@ -136,19 +138,21 @@ class MoveSchema(Schema):
 class TicketPhoneHeaders(Schema):
     """The phone that a ticket was booked with."""
 
-    phone = PhoneNumber(required=True, data_key="Ticket-Phone", metadata={"example": "98765 43210"})
+    phone = PhoneNumber(
+        required=True, data_key="Ticket-Phone", metadata={"example": examples.PHONE}
+    )
 
 
 class TicketIdSchema(Schema):
     """A ticket by its id."""
 
-    ticket_id = TicketId(required=True, metadata={"example": EXAMPLE_TICKET_ID})
+    ticket_id = TicketId(required=True, metadata={"example": examples.TICKET_ID})
 
 
 class TicketPhoneSchema(TicketIdSchema):
     """A ticket, and the phone that it was booked with."""
 
-    phone = PhoneNumber(required=True, metadata={"example": "98765 43210"})
+    phone = PhoneNumber(required=True, metadata={"example": examples.PHONE})
 
 
 class DaySchema(Schema):
@@ -160,14 +164,14 @@ class DaySchema(Schema):
 class TimingSchema(Schema):
     """A timing, of one day or of all."""
 
-    timing = Timing(required=True, metadata={"example": "18:00"})
+    timing = Timing(required=True, metadata={"example": examples.TIMING})
     day = Day(data_key="date", metadata={"description": "Only the tickets of this day."})
 
 
 class SeatsSchema(Schema):
     """A showing."""
 
-    timing = Timing(required=True, metadata={"example": "18:00"})
+    timing = Timing(required=True, metadata={"example": examples.TIMING})
     day = Day(
         data_key="date",
         metadata={"description": "The day; without it, the next showing of the timing."},
@@ -181,64 +185,15 @@ class AdmissionSchema(Schema):
         required=True,
         metadata={
             "description": "In any case, with or without spaces and hyphens.",
-            "example": EXAMPLE_ADMISSION_CODE,
+            "example": examples.ADMISSION_CODE,
         },
     )
     timing = Timing(metadata={"description": "Only tickets of this timing."})
     day = Day(data_key="date", metadata={"description": "Only tickets of this day."})
 
 
-class TicketSchema(ResponseSchema):
-    """A ticket."""
-
-    ticket_id = fields.String(required=True, metadata={"example": EXAMPLE_TICKET_ID})
-    name = fields.String(required=True, metadata={"example": "Asha Rao"})
-    phone = fields.String(required=True, metadata={"example": "98765 43210"})
-    timing = fields.String(required=True, metadata={"example": "18:00"})
-    date = fields.Date(required=True, metadata={"example": "2026-11-22"})
-    showing_at = fields.DateTime(required=True, metadata={"example": "2026-11-22T18:00:00+05:30"})
-    seat = fields.Integer(required=True, metadata={"example": 7})
-    expired = fields.Boolean(required=True, metadata={"example": False})
-    expires_at = fields.DateTime(required=True, metadata={"example": "2026-11-23T02:00:00+05:30"})
-    booked_at = fields.DateTime(required=True, metadata={"example": "2026-11-22T14:03:11+05:30"})
-    admission_code = fields.String(required=True, metadata={"example": EXAMPLE_ADMISSION_CODE})
-    admitted_at = fields.DateTime(required=True, allow_none=True, metadata={"example": None})
-
-
-class DoorTicketSchema(TicketSchema):
-    """A ticket as the door sees it."""
-
-    class Meta:
-        exclude = ("ticket_id", "phone", "expires_at", "booked_at")
-
-    admitted_at = fields.DateTime(
-        required=True, allow_none=True, metadata={"example": "2026-11-22T17:41:05+05:30"}
-    )
-
-
 class DeletedSchema(Schema):
     """A deleted ticket."""
 
-    ticket_id = fields.String(required=True, metadata={"example": EXAMPLE_TICKET_ID})
+    ticket_id = fields.String(required=True, metadata={"example": examples.TICKET_ID})
     deleted = fields.Boolean(required=True, metadata={"example": True})
-
-
-class SlotSchema(ResponseSchema):
-    """A showing of the timetable, and its seats."""
-
-    timing = fields.String(required=True, metadata={"example": "18:00"})
-    date = fields.Date(required=True, metadata={"example": "2026-11-22"})
-    showing_at = fields.DateTime(required=True, metadata={"example": "2026-11-22T18:00:00+05:30"})
-    capacity = fields.Integer(required=True, metadata={"example": 20})
-    booked = fields.Integer(required=True, metadata={"example": 3})
-    available = fields.Integer(required=True, metadata={"example": 17})
-    bookable = fields.Boolean(
-        required=True,
-        metadata={"description": "Whether a seat can be booked now.", "example": True},
-    )
-
-
-class SlotSeatsSchema(SlotSchema):
-    """A showing of the timetable, and its free seats."""
-
-    free_seats = fields.List(fields.Integer(), required=True, metadata={"example": [*range(4, 21)]})

@@ -8,7 +8,9 @@ from datetime import date, datetime, timedelta
 
 from app.booking.phones import Phone
 from app.booking.store import StoredTicket, TicketStore
-from app.theatre.idempotency import IdempotentRequest, once
+from app.theatre import examples
+from app.theatre.examples import shown
+from app.theatre.idempotency import IdempotentRequest, Outcome, once
 from app.theatre.refusals import (
     AlreadyAdmitted,
     InvalidRequest,
@@ -26,18 +28,18 @@ from app.theatre.showings import Calendar, Showing
 class Ticket:
     """A ticket as it is shown; instants are in the theatre's time zone."""
 
-    ticket_id: str
-    name: str
-    phone: str
-    timing: str
-    date: date
-    showing_at: datetime
-    seat: int
-    expired: bool
-    expires_at: datetime
-    booked_at: datetime
-    admission_code: str
-    admitted_at: datetime | None
+    ticket_id: str = shown(examples.TICKET_ID)
+    name: str = shown(examples.NAME)
+    phone: str = shown(examples.PHONE)
+    timing: str = shown(examples.TIMING)
+    date: date = shown(examples.DATE)
+    showing_at: datetime = shown(examples.SHOWING_AT)
+    seat: int = shown(7)
+    expired: bool = shown(False)
+    expires_at: datetime = shown("2026-11-23T02:00:00+05:30")
+    booked_at: datetime = shown("2026-11-22T14:03:11+05:30")
+    admission_code: str = shown(examples.ADMISSION_CODE)
+    admitted_at: datetime | None = shown(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +49,20 @@ class Slot:
     `bookable` tells whether a seat of it can be booked now.
     """
 
-    timing: str
-    date: date
-    showing_at: datetime
-    capacity: int
-    booked: int
-    available: int
-    bookable: bool
+    timing: str = shown(examples.TIMING)
+    date: date = shown(examples.DATE)
+    showing_at: datetime = shown(examples.SHOWING_AT)
+    capacity: int = shown(20)
+    booked: int = shown(3)
+    available: int = shown(17)
+    bookable: bool = shown(True, "Whether a seat can be booked now.")
 
 
 @dataclass(frozen=True, slots=True)
 class SlotSeats(Slot):
     """A showing of the timetable, and the numbers of its free seats in ascending order."""
 
-    free_seats: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """A booked ticket; `replayed` when an earlier request with the same key had booked it."""
-
-    ticket: Ticket
-    replayed: bool
+    free_seats: list[int] = shown([*range(4, 21)])
 
 
 class BookingService:
@@ -181,7 +175,7 @@ class BookingService:
         day: date | None = None,
         seat: int | None = None,
         key: str | None = None,
-    ) -> Booking:
+    ) -> Outcome[Ticket]:
         """Book this seat, or else any free one.
 
         The same `key` with the same request books once and answers alike. Raises InvalidRequest,
@@ -204,8 +198,8 @@ class BookingService:
                 request=request,
             )
 
-        stored, replayed = once(request, add, self._store.find_by_key)
-        return Booking(self._shown(stored, self._clock()), replayed)
+        stored = once(request, add, self._store.find_by_key)
+        return Outcome(self._shown(stored.made, self._clock()), stored.replayed)
 
     def move(
         self,

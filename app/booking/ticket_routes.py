@@ -11,10 +11,11 @@ from flask import Response
 
 from app.booking.assignment_routes import MOVE_REFUSALS, book, booking_faults, booking_service
 from app.booking.phones import Phone
-from app.booking.schemas import MoveSchema, TicketPhoneHeaders, TicketSchema, TimingSchema
+from app.booking.schemas import MoveSchema, TicketPhoneHeaders, TimingSchema
 from app.booking.service import Ticket
 from app.theatre.refusals import AlreadyAdmitted, PhoneMismatch, TicketNotFound
 from app.web.blueprint import Blueprint
+from app.web.fields import response_schema
 
 blueprint = Blueprint(
     "Tickets", __name__, url_prefix="/tickets", description="The same tickets, as resources."
@@ -26,7 +27,7 @@ blueprint.post("", endpoint="create_ticket")(book)
 @blueprint.get("")
 @blueprint.staff_only
 @blueprint.reads(query=TimingSchema())
-@blueprint.response(200, TicketSchema(many=True))
+@blueprint.response(200, response_schema(Ticket)(many=True))
 def list_tickets(timing: str, day: date | None = None) -> list[Ticket]:
     """List all tickets of a timing
 
@@ -37,7 +38,7 @@ def list_tickets(timing: str, day: date | None = None) -> list[Ticket]:
 
 @blueprint.get("/<ticket_id>")
 @blueprint.reads()
-@blueprint.response(200, TicketSchema())
+@blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(TicketNotFound)
 def view_ticket(ticket_id: str) -> Ticket:
     """View a ticket
@@ -65,7 +66,7 @@ def show_qr_code(ticket_id: str) -> Response:
 
 @blueprint.patch("/<ticket_id>")
 @blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_faults=booking_faults)
-@blueprint.response(200, TicketSchema())
+@blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(*MOVE_REFUSALS)
 def move_ticket(**fields: Any) -> Ticket:
     """Change the timing, date or seat of a ticket

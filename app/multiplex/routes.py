@@ -7,13 +7,10 @@ from typing import Any
 from flask import current_app
 
 from app.multiplex.schemas import (
-    MovieSchema,
     NewMovieSchema,
     NewPurchaseSchema,
     NewScreenSchema,
-    PurchaseSchema,
     PutOnSaleSchema,
-    ScreenSchema,
 )
 from app.multiplex.service import Movie, MultiplexService, Purchase, Screen
 from app.theatre.refusals import (
@@ -25,7 +22,8 @@ from app.theatre.refusals import (
     ShowingStarted,
     SoldOut,
 )
-from app.web.blueprint import REPLAYED_HEADER, Blueprint, sale
+from app.web.blueprint import REPLAYED_HEADER, Blueprint, replay_headers
+from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
@@ -42,7 +40,7 @@ def multiplex_service() -> MultiplexService:
 @blueprint.post("/screens")
 @blueprint.staff_only
 @blueprint.reads(body=NewScreenSchema())
-@blueprint.response(201, ScreenSchema())
+@blueprint.response(201, response_schema(Screen)())
 def add_screen(seats: int) -> Screen:
     """Set up a screen
 
@@ -53,7 +51,7 @@ def add_screen(seats: int) -> Screen:
 
 @blueprint.get("/screens")
 @blueprint.reads()
-@blueprint.response(200, ScreenSchema(many=True))
+@blueprint.response(200, response_schema(Screen)(many=True))
 def list_screens() -> list[Screen]:
     """List the screens and their movies
 
@@ -65,7 +63,7 @@ def list_screens() -> list[Screen]:
 @blueprint.post("/movies")
 @blueprint.staff_only
 @blueprint.reads(body=NewMovieSchema())
-@blueprint.response(201, MovieSchema())
+@blueprint.response(201, response_schema(Movie)())
 @blueprint.refuses(ScreenNotFound)
 def add_movie(**fields: Any) -> Movie:
     """Let a movie play daily on a screen
@@ -77,7 +75,7 @@ def add_movie(**fields: Any) -> Movie:
 
 @blueprint.get("/movies")
 @blueprint.reads()
-@blueprint.response(200, MovieSchema(many=True))
+@blueprint.response(200, response_schema(Movie)(many=True))
 def list_movies() -> list[Movie]:
     """List the movies, on sale and not
 
@@ -89,7 +87,7 @@ def list_movies() -> list[Movie]:
 @blueprint.put("/tickets")
 @blueprint.staff_only
 @blueprint.reads(body=PutOnSaleSchema())
-@blueprint.response(200, MovieSchema())
+@blueprint.response(200, response_schema(Movie)())
 @blueprint.refuses(MovieNotFound, SoldOut)
 def put_on_sale(movie: int) -> Movie:
     """Put a movie's tickets on sale
@@ -101,7 +99,7 @@ def put_on_sale(movie: int) -> Movie:
 
 @blueprint.post("/tickets")
 @blueprint.reads(headers=IdempotencyHeaders(), body=NewPurchaseSchema())
-@blueprint.response(201, PurchaseSchema(), headers=REPLAYED_HEADER)
+@blueprint.response(201, response_schema(Purchase)(), headers=REPLAYED_HEADER)
 @blueprint.refuses(MovieNotFound, NotOnSale, NotEnoughSeats, ShowingStarted, IdempotencyKeyReused)
 def buy(**fields: Any) -> tuple[Purchase, dict[str, str]]:
     """Buy tickets together
@@ -110,4 +108,4 @@ def buy(**fields: Any) -> tuple[Purchase, dict[str, str]]:
     buys once.
     """
     bought = multiplex_service().buy(**fields)
-    return bought.purchase, sale(bought.replayed)
+    return bought.made, replay_headers(bought)

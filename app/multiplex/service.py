@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase
-from app.theatre.idempotency import IdempotentRequest, once
+from app.theatre.examples import shown
+from app.theatre.idempotency import IdempotentRequest, Outcome, once
 from app.theatre.identifiers import new_id
 from app.theatre.refusals import (
     InvalidRequest,
@@ -24,54 +25,46 @@ from app.theatre.showings import Calendar, Showing
 class Movie:
     """A movie as it is shown, with its next showing; the instant is in the theatre's zone."""
 
-    movie: int
-    screen: int
-    title: str | None
-    showtime: str
-    on_sale: bool
-    date: date
-    showing_at: datetime
-    seats: int
-    purchased_seats: int
-    free_seats: int
+    movie: int = shown(1)
+    screen: int = shown(1)
+    title: str | None = shown("Sholay")
+    showtime: str = shown("11:22")
+    on_sale: bool = shown(True)
+    date: date = shown("2026-11-23")
+    showing_at: datetime = shown("2026-11-23T11:22:00+05:30")
+    seats: int = shown(996)
+    purchased_seats: int = shown(2)
+    free_seats: int = shown(994)
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
     """A screen and the movies that play on it."""
 
-    screen: int
-    seats: int
-    movies: list[Movie]
+    screen: int = shown(1)
+    seats: int = shown(996)
+    movies: list[Movie] = shown(None)
 
 
 @dataclass(frozen=True, slots=True)
 class SeatTicket:
     """The ticket for one seat of a purchase."""
 
-    ticket_id: str
-    seat: int
+    ticket_id: str = shown("y2nImMLlnjLX6YyKnmNiig")
+    seat: int = shown(3)
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """Tickets that were bought together; the instant is in the theatre's zone."""
 
-    purchase_id: str
-    movie: int
-    screen: int
-    date: date
-    showing_at: datetime
-    amount: int
-    tickets: list[SeatTicket]
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """A purchase; `replayed` when an earlier request with the same key had made it."""
-
-    purchase: Purchase
-    replayed: bool
+    purchase_id: str = shown("K6Qskoetcio_Rz7q3d3kZw")
+    movie: int = shown(1)
+    screen: int = shown(1)
+    date: date = shown("2026-11-23")
+    showing_at: datetime = shown("2026-11-23T11:22:00+05:30")
+    amount: int = shown(2)
+    tickets: list[SeatTicket] = shown(None)
 
 
 class MultiplexService:
@@ -130,7 +123,7 @@ class MultiplexService:
 
     def buy(
         self, movie: int, amount: int = 1, day: date | None = None, key: str | None = None
-    ) -> Sale:
+    ) -> Outcome[Purchase]:
         """Buy that many seats of the showing on `day`, or of the next one: all or none.
 
         The same `key` with the same request buys once and answers alike. Raises MovieNotFound,
@@ -152,8 +145,8 @@ class MultiplexService:
                 request=request,
             )
 
-        stored, replayed = once(request, sell, self._store.find_by_key)
-        return Sale(self._purchase(stored), replayed)
+        stored = once(request, sell, self._store.find_by_key)
+        return Outcome(self._purchase(stored.made), stored.replayed)
 
     def _purchase(self, stored: StoredPurchase) -> Purchase:
         return Purchase(

@@ -74,9 +74,10 @@ def _log_and_count(status: int) -> None:
     )
     figures = current_metrics()
     figures.count_request(method, route, status, seconds)
-    if g.get("sold"):
+    counted = g.get("counted")
+    if counted == "booking":
         figures.count_booking(route)
-    if g.get("admitted"):
+    elif counted == "admission":
         figures.count_admission()
     if "problem_code" in g:
         figures.count_refusal(g.problem_code)

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from app.theatre.refusals import BoxOfficeError, IdempotencyKeyReused
+from app.theatre.refusals import IdempotencyKeyReused, Refusal
 
 
 class KeyTaken(Exception):
@@ -23,6 +23,7 @@ class Stored(Protocol):
         """The fingerprint of the request that made it."""
 
 
+Made = TypeVar("Made")
 Result = TypeVar("Result", bound=Stored)
 
 
@@ -46,30 +47,38 @@ class IdempotentRequest:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Made]):
+    """What a request made; `replayed` when an earlier request with the same key had made it."""
+
+    made: Made
+    replayed: bool
+
+
 def once(
     request: IdempotentRequest | None,
     act: Callable[[], Result],
     find_by_key: Callable[[str], Result | None],
-) -> tuple[Result, bool]:
+) -> Outcome[Result]:
     """Return what `act` stored, or else what was stored when `request` first succeeded.
 
-    The second value tells whether it was repeated. `act` raises KeyTaken or a BoxOfficeError; the
+    `act` raises KeyTaken or a Refusal; the
     latter is raised only if the key is new, because a repeated request must not be refused for
     what has happened since. Raises IdempotencyKeyReused if the key came with another request.
     """
     while True:
         refusal = None
         try:
-            return act(), False
+            return Outcome(act(), replayed=False)
         except KeyTaken:
             pass
-        except BoxOfficeError as error:
+        except Refusal as error:
             refusal = error
         earlier = find_by_key(request.key) if request else None
         if request and earlier:
             if earlier.request_fingerprint != request.fingerprint:
                 raise IdempotencyKeyReused
-            return earlier, True
+            return Outcome(earlier, replayed=True)
         if refusal:
             raise refusal
         # What had the key was deleted just now, so it is free again.

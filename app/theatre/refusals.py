@@ -1,152 +1,179 @@
-"""What can go wrong at the box office, in the theatre's own terms; knows nothing of HTTP."""
+"""Everything that the box office refuses, each with its status, its code and its sentence."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 
-class BoxOfficeError(Exception):
+class Refusal(Exception):
     """A request that the box office refuses.
 
     `code` is stable and meant for programs, `detail` is one sentence for a customer, and `facts`
-    are further members of the answer (such as `seats_left`).
+    are further members of the problem document (such as `seats_left`), as in the `example`.
     """
 
+    status: ClassVar[HTTPStatus]
     code: ClassVar[str]
     detail: ClassVar[str]
+    headers: ClassVar[dict[str, str]] = {}
+    example: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(self.code)
         self.facts = facts
 
 
-class MalformedJSON(BoxOfficeError):
+class MalformedJSON(Refusal):
     """The body cannot be read as a JSON object."""
 
+    status = HTTPStatus.BAD_REQUEST
     code = "malformed_json"
     detail = "The body of the request is not a JSON object."
 
 
-class InvalidRequest(BoxOfficeError):
+class InvalidRequest(Refusal):
     """Fields are missing, unknown or wrong.
 
     `errors` maps each bad field, by its name in the request, to a list of messages.
     """
 
+    status = HTTPStatus.BAD_REQUEST
     code = "invalid_request"
     detail = "Some fields of the request are missing, unknown or wrong; see errors."
+    example = {"errors": {"field": ["Missing data for required field."]}}
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__(errors=errors)
         self.errors = errors
 
 
-class Unauthorized(BoxOfficeError):
+class Unauthorized(Refusal):
     """What only the staff may do was asked for without the staff key."""
 
+    status = HTTPStatus.UNAUTHORIZED
     code = "unauthorized"
     detail = "This is for the staff of the theatre; the staff key is missing or wrong."
+    headers = {"WWW-Authenticate": "Bearer"}
 
 
-class PhoneMismatch(BoxOfficeError):
+class PhoneMismatch(Refusal):
     """The ticket exists, but was booked with another phone."""
 
+    status = HTTPStatus.FORBIDDEN
     code = "phone_mismatch"
     detail = "This ticket was booked with another phone number."
 
 
-class TicketNotFound(BoxOfficeError):
+class TicketNotFound(Refusal):
     """No ticket has this id or code: never booked, deleted, or expired and removed."""
 
+    status = HTTPStatus.NOT_FOUND
     code = "ticket_not_found"
     detail = "There is no ticket with this id."
 
 
-class ScreenNotFound(BoxOfficeError):
+class ScreenNotFound(Refusal):
     """No screen has this number."""
 
+    status = HTTPStatus.NOT_FOUND
     code = "screen_not_found"
     detail = "There is no screen with this number."
 
 
-class MovieNotFound(BoxOfficeError):
+class MovieNotFound(Refusal):
     """No movie has this number."""
 
+    status = HTTPStatus.NOT_FOUND
     code = "movie_not_found"
     detail = "There is no movie with this number."
 
 
-class NotOnSale(BoxOfficeError):
+class NotOnSale(Refusal):
     """The movie's tickets have not been put on sale."""
 
+    status = HTTPStatus.CONFLICT
     code = "not_on_sale"
     detail = "Tickets for this movie are not on sale yet."
 
 
-class NotEnoughSeats(BoxOfficeError):
+class NotEnoughSeats(Refusal):
     """The showing has fewer free seats than were asked for; `seats_left` says how many."""
 
+    status = HTTPStatus.CONFLICT
     code = "not_enough_seats"
     detail = "This showing does not have that many free seats."
+    example = {"seats_left": 2}
 
     def __init__(self, seats_left: int) -> None:
         super().__init__(seats_left=seats_left)
 
 
-class SoldOut(BoxOfficeError):
+class SoldOut(Refusal):
     """Every seat of the showing is taken."""
 
+    status = HTTPStatus.CONFLICT
     code = "sold_out"
     detail = "This showing is sold out."
 
 
-class SeatTaken(BoxOfficeError):
+class SeatTaken(Refusal):
     """Another ticket has the seat; `free_seats` lists, in ascending order, those that are left."""
 
+    status = HTTPStatus.CONFLICT
     code = "seat_taken"
     detail = "This seat is taken; please choose another one."
+    example = {"free_seats": [3, 8, 20]}
 
     def __init__(self, free_seats: list[int]) -> None:
         super().__init__(free_seats=free_seats)
 
 
-class ShowingStarted(BoxOfficeError):
+class ShowingStarted(Refusal):
     """The showing has begun, so its tickets and seats are no longer traded."""
 
+    status = HTTPStatus.CONFLICT
     code = "showing_started"
     detail = "The showing has already started."
 
 
-class TicketExpired(BoxOfficeError):
+class TicketExpired(Refusal):
     """The ticket's showing is long over; it awaits removal."""
 
+    status = HTTPStatus.CONFLICT
     code = "ticket_expired"
     detail = "This ticket has expired."
 
 
-class AlreadyAdmitted(BoxOfficeError):
+class AlreadyAdmitted(Refusal):
     """The ticket was admitted at the instant `admitted_at`, and now stays as it is."""
 
+    status = HTTPStatus.CONFLICT
     code = "already_admitted"
     detail = "This ticket has already been admitted."
+    example = {"admitted_at": "2026-11-22T17:41:05+05:30"}
 
 
-class AdmissionNotOpen(BoxOfficeError):
+class AdmissionNotOpen(Refusal):
     """The doors of the ticket's showing open at the instant `opens_at`."""
 
+    status = HTTPStatus.CONFLICT
     code = "admission_not_open"
     detail = "The doors for this showing are not open yet."
+    example = {"opens_at": "2026-11-22T16:00:00+05:30"}
 
 
-class OtherShowing(BoxOfficeError):
+class OtherShowing(Refusal):
     """The ticket belongs to another showing than the one that the door is for."""
 
+    status = HTTPStatus.CONFLICT
     code = "other_showing"
     detail = "This ticket is for another showing."
 
 
-class IdempotencyKeyReused(BoxOfficeError):
+class IdempotencyKeyReused(Refusal):
     """The idempotency key came with a different request before."""
 
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "idempotency_key_reused"
     detail = "This idempotency key was already used for a different request."

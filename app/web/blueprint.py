@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import flask_smorest
 import orjson
@@ -13,7 +13,8 @@ from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from marshmallow import Schema
 
-from app.theatre.refusals import BoxOfficeError, InvalidRequest
+from app.theatre.idempotency import Outcome
+from app.theatre.refusals import InvalidRequest, Refusal
 from app.web import problems
 from app.web.reading import MOST_BYTES_READ, RequestReader, check_envelope
 from app.web.staff import check_staff_key
@@ -31,26 +32,12 @@ REPLAYED_HEADER = {
 }
 
 
-def sale(replayed: bool) -> dict[str, str]:
-    """Return the headers of a response that sells something, and have a new sale counted.
-
-    `replayed` tells that an earlier request with the same idempotency key made the sale.
-    """
-    g.sold = not replayed
-    return _replay_headers(replayed)
-
-
-def admission(replayed: bool) -> dict[str, str]:
-    """Return the headers of a response that admits a ticket, and have a new admission counted.
-
-    `replayed` is as for `sale`.
-    """
-    g.admitted = not replayed
-    return _replay_headers(replayed)
-
-
-def _replay_headers(replayed: bool) -> dict[str, str]:
-    return {"Idempotency-Replayed": "true"} if replayed else {}
+def replay_headers(
+    outcome: Outcome[Any], counted: Literal["booking", "admission"] = "booking"
+) -> dict[str, str]:
+    """Return the headers of a response that makes something once, and have it counted if new."""
+    g.counted = None if outcome.replayed else counted
+    return {"Idempotency-Replayed": "true"} if outcome.replayed else {}
 
 
 class JSONResponses(DefaultJSONProvider):
@@ -109,7 +96,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 
         return decorator
 
-    def refuses(self, *kinds: type[BoxOfficeError]) -> Callable[[View], View]:
+    def refuses(self, *kinds: type[Refusal]) -> Callable[[View], View]:
         """Document what a route may refuse, beside what any route may."""
         return cast(Callable[[View], View], self.doc(refuses=kinds))
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields as members_of
+from dataclasses import is_dataclass
+from datetime import date, datetime
+from functools import cache
+from types import UnionType
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import regex
 from marshmallow import Schema, ValidationError, fields, validate
@@ -96,3 +101,38 @@ class ResponseSchema(Schema):
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
         """Return the object, or the list of them, as it is."""
         return obj
+
+
+@cache
+def response_schema(kind: type) -> type[Schema]:
+    """Return the schema of responses that are, or list, instances of this dataclass.
+
+    Its name is the dataclass's, and the metadata of the fields go into the documentation.
+    """
+    types = get_type_hints(kind)
+    members = {
+        each.name: _field(types[each.name], metadata=dict(each.metadata))
+        for each in members_of(kind)
+    }
+    return type(kind.__name__, (ResponseSchema,), members)
+
+
+_FIELDS: dict[Any, type[fields.Field[Any]]] = {
+    bool: fields.Boolean,
+    date: fields.Date,
+    datetime: fields.DateTime,
+    int: fields.Integer,
+    str: fields.String,
+}
+
+
+def _field(kind: Any, **options: Any) -> fields.Field[Any]:
+    """Return the field for the type of a dataclass's field; all are always there."""
+    if get_origin(kind) is list:
+        return fields.List(_field(*get_args(kind)), required=True, **options)
+    if get_origin(kind) is UnionType:  # with None
+        (kind,) = set(get_args(kind)) - {type(None)}
+        return _field(kind, allow_none=True, **options)
+    if is_dataclass(kind):
+        return fields.Nested(response_schema(cast(type, kind))(), required=True, **options)
+    return _FIELDS[kind](required=True, **options)

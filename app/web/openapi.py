@@ -123,14 +123,14 @@ class Documentation(MarshmallowPlugin):
                 if isinstance(content["schema"], Schema):
                     content["example"] = _example(content["schema"])
 
-        refused = {problems.REFUSALS[kind] for kind in operation.pop("refuses", ())}
+        refused = {problems.problem_for(kind) for kind in operation.pop("refuses", ())}
         refused |= problems.OF_EVERY_ROUTE
         if not rule.rule.startswith(self._unlimited):
             refused.add(problems.TOO_MANY_REQUESTS)
         if "security" in operation:
-            refused.add(problems.REFUSALS[Unauthorized])
+            refused.add(problems.problem_for(Unauthorized))
         if "requestBody" in operation:
-            refused |= {problems.REFUSALS[MalformedJSON], problems.REQUEST_TIMEOUT}
+            refused |= {problems.problem_for(MalformedJSON), problems.REQUEST_TIMEOUT}
         operation["responses"] |= problems.documentation(refused)
         for response in operation["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}

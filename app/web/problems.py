@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.mongodb.batching import BatchLost
 from app.mongodb.client import is_outage, outages
-from app.theatre import refusals
+from app.theatre.refusals import InvalidRequest, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +37,6 @@ class Problem:
     detail: str
     headers: dict[str, str] = field(default_factory=dict, compare=False)
     facts: dict[str, Any] = field(default_factory=dict, compare=False)
-
-    @classmethod
-    def of(
-        cls,
-        kind: type[refusals.BoxOfficeError],
-        status: HTTPStatus,
-        headers: dict[str, str] | None = None,
-        **facts: Any,
-    ) -> Problem:
-        """Return how a refusal of the domain is answered."""
-        return cls(status, kind.code, kind.detail, headers or {}, facts)
 
     def document(self, **facts: Any) -> dict[str, Any]:
         """Return the body of the answer, `facts` being its further members."""
@@ -71,46 +60,13 @@ class Problem:
         return response
 
 
-_BEARER = {"WWW-Authenticate": "Bearer"}
+def problem_for(kind: type[Refusal]) -> Problem:
+    """Return how a kind of refusal is answered, with example facts."""
+    return Problem(kind.status, kind.code, kind.detail, kind.headers, kind.example)
+
+
 _SOON = {"Retry-After": "2"}  # seconds
 
-REFUSALS: dict[type[refusals.BoxOfficeError], Problem] = {
-    kind: Problem.of(kind, status, headers, **facts)
-    for kind, status, headers, facts in (
-        (refusals.MalformedJSON, HTTPStatus.BAD_REQUEST, {}, {}),
-        (
-            refusals.InvalidRequest,
-            HTTPStatus.BAD_REQUEST,
-            {},
-            {"errors": {"field": ["Missing data for required field."]}},
-        ),
-        (refusals.Unauthorized, HTTPStatus.UNAUTHORIZED, _BEARER, {}),
-        (refusals.PhoneMismatch, HTTPStatus.FORBIDDEN, {}, {}),
-        (refusals.TicketNotFound, HTTPStatus.NOT_FOUND, {}, {}),
-        (refusals.ScreenNotFound, HTTPStatus.NOT_FOUND, {}, {}),
-        (refusals.MovieNotFound, HTTPStatus.NOT_FOUND, {}, {}),
-        (refusals.SoldOut, HTTPStatus.CONFLICT, {}, {}),
-        (refusals.SeatTaken, HTTPStatus.CONFLICT, {}, {"free_seats": [3, 8, 20]}),
-        (refusals.NotEnoughSeats, HTTPStatus.CONFLICT, {}, {"seats_left": 2}),
-        (refusals.NotOnSale, HTTPStatus.CONFLICT, {}, {}),
-        (refusals.ShowingStarted, HTTPStatus.CONFLICT, {}, {}),
-        (refusals.TicketExpired, HTTPStatus.CONFLICT, {}, {}),
-        (
-            refusals.AlreadyAdmitted,
-            HTTPStatus.CONFLICT,
-            {},
-            {"admitted_at": "2026-11-22T17:41:05+05:30"},
-        ),
-        (
-            refusals.AdmissionNotOpen,
-            HTTPStatus.CONFLICT,
-            {},
-            {"opens_at": "2026-11-22T16:00:00+05:30"},
-        ),
-        (refusals.OtherShowing, HTTPStatus.CONFLICT, {}, {}),
-        (refusals.IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, {}, {}),
-    )
-}
 NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
 METHOD_NOT_ALLOWED = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -174,7 +130,7 @@ _HTTP_PROBLEMS = {
 }
 # What any request may be answered with, wherever it is sent.
 OF_EVERY_ROUTE = {
-    REFUSALS[refusals.InvalidRequest],
+    problem_for(InvalidRequest),
     METHOD_NOT_ALLOWED,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -183,7 +139,7 @@ OF_EVERY_ROUTE = {
     OVERLOADED,
 }
 PROBLEMS = (
-    *REFUSALS.values(),
+    *map(problem_for, Refusal.__subclasses__()),
     *_HTTP_PROBLEMS.values(),
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
@@ -194,7 +150,7 @@ def problem_of(status: HTTPStatus) -> Problem:
     """Return how a failure that has only a status is answered."""
     if status == INTERNAL_ERROR.status:
         return INTERNAL_ERROR
-    other = Problem(status, refusals.InvalidRequest.code, "The request cannot be understood.")
+    other = Problem(status, InvalidRequest.code, "The request cannot be understood.")
     return _HTTP_PROBLEMS.get(status, other)
 
 
@@ -229,7 +185,7 @@ class ProblemSchema(Schema):
 
 def register(app: Flask) -> None:
     """Let `app` answer every failure this way."""
-    app.register_error_handler(refusals.BoxOfficeError, _answer_refusal)
+    app.register_error_handler(Refusal, _answer_refusal)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(PyMongoError, _answer_database_error)
     app.register_error_handler(BatchLost, lambda _: OVERLOADED.answer())
@@ -264,8 +220,8 @@ _HEADERS = {
 }
 
 
-def _answer_refusal(error: refusals.BoxOfficeError) -> Response:
-    return REFUSALS[type(error)].answer(**error.facts)
+def _answer_refusal(error: Refusal) -> Response:
+    return problem_for(type(error)).answer(**error.facts)
 
 
 def _answer_http_exception(error: HTTPException) -> Response:

@@ -124,7 +124,7 @@ class TestQueryParameters:
 
     @pytest.mark.parametrize("path", NOT_API)
     @pytest.mark.parametrize("query", ["nope=1", "nope=1&nope=2"])
-    def test_operations_and_documentation_ignore_them(
+    def test_pages_and_operations_ignore_them(
         self, client: FlaskClient, path: str, query: str
     ) -> None:
         assert client.get(f"{path}?{query}").status_code == 200

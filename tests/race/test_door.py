@@ -159,7 +159,7 @@ def admit_at_all_doors(door: AdmissionService, code: str) -> int:
     def admit() -> None:
         start.wait()
         with suppress(AlreadyAdmitted):
-            admitted.append(door.admit(code).ticket.admission_code)
+            admitted.append(door.admit(code).made.admission_code)
 
     threads = [threading.Thread(target=admit) for _ in range(DOORS)]
     for thread in threads:

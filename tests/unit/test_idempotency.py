@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.theatre.idempotency import IdempotentRequest, KeyTaken, once
+from app.theatre.idempotency import IdempotentRequest, KeyTaken, Outcome, once
 from app.theatre.refusals import IdempotencyKeyReused, SoldOut
 
 
@@ -43,14 +43,14 @@ def clash() -> Thing:
 def test_without_a_key_each_request_is_a_new_one() -> None:
     assert IdempotentRequest.of(None, name="Asha") is None
     new = Thing(None)
-    assert once(None, lambda: new, never) == (new, False)
+    assert once(None, lambda: new, never) == Outcome(new, replayed=False)
     with pytest.raises(SoldOut):
         once(None, refuse, never)
 
 
 def test_a_new_key_acts() -> None:
     new = Thing(request().fingerprint)
-    assert once(request(), lambda: new, never) == (new, False)
+    assert once(request(), lambda: new, never) == Outcome(new, replayed=False)
     with pytest.raises(SoldOut):
         once(request(), refuse, never_seen)
 
@@ -58,7 +58,7 @@ def test_a_new_key_acts() -> None:
 @pytest.mark.parametrize("act", [refuse, clash])
 def test_a_repeated_request_is_answered_as_it_was(act: Any) -> None:
     earlier = Thing(request().fingerprint)
-    assert once(request(), act, {"key-12345": earlier}.get) == (earlier, True)
+    assert once(request(), act, {"key-12345": earlier}.get) == Outcome(earlier, replayed=True)
 
 
 @pytest.mark.parametrize("act", [refuse, clash])
@@ -72,4 +72,4 @@ def test_another_request_with_its_key_is_refused(act: Any, change: dict[str, Any
 def test_a_key_that_was_freed_meanwhile_is_new() -> None:
     new = Thing(request().fingerprint)
     acts: Iterator[Callable[[], Thing]] = iter([clash, lambda: new])
-    assert once(request(), lambda: next(acts)(), never_seen) == (new, False)
+    assert once(request(), lambda: next(acts)(), never_seen) == Outcome(new, replayed=False)
