@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from flask import current_app
@@ -97,8 +98,13 @@ def put_on_sale(movie: int) -> Movie:
     return multiplex_service().put_on_sale(movie)
 
 
+def date_faults(day: date | None = None, **_: Any) -> dict[str, list[str]]:
+    """Return what is wrong with the day that a purchase names, by field."""
+    return multiplex_service().date_faults(day)
+
+
 @blueprint.post("/tickets")
-@blueprint.reads(headers=IdempotencyHeaders(), body=NewPurchaseSchema())
+@blueprint.reads(headers=IdempotencyHeaders(), body=NewPurchaseSchema(), more_faults=date_faults)
 @blueprint.response(201, response_schema(Purchase)(), headers=REPLAYED_HEADER)
 @blueprint.refuses(MovieNotFound, NotOnSale, NotEnoughSeats, ShowingStarted, IdempotencyKeyReused)
 def buy(**fields: Any) -> tuple[Purchase, dict[str, str]]:

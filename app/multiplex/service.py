@@ -121,6 +121,11 @@ class MultiplexService:
             raise SoldOut
         return shown
 
+    def date_faults(self, day: date | None) -> dict[str, list[str]]:
+        """Return what keeps tickets of this day from being bought, by field."""
+        fault = self._calendar.date_fault(day, self._clock()) if day else None
+        return {"date": [fault]} if fault else {}
+
     def buy(
         self, movie: int, amount: int = 1, day: date | None = None, key: str | None = None
     ) -> Outcome[Purchase]:

@@ -17,10 +17,10 @@ from app.theatre.showings import parse_date, parse_timing
 # Control characters, line separators, lone surrogates (which no encoding can store), and what
 # overrides the direction of text (UAX #9), and so could disguise a name in a list.
 _FORBIDDEN = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]")
-# Spaces, format characters and fillers. The last three are blanks that Unicode counts as visible:
-# of Braille, of musical notation and of the Khitan script.
+# Spaces, format characters and fillers. The last five are blanks that Unicode counts as visible:
+# of Braille, of musical notation, of the Khitan script and of Egyptian hieroglyphs.
 _SHOWS_NOTHING = regex.compile(
-    r"[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800\U0001d159\U00016fe4]*"
+    r"[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800\U0001d159\U00016fe4\U00013441\U00013442]*"
 )
 
 

@@ -172,6 +172,9 @@ class TestTyping:
             ("7KQ4-M2XN-OPVR", "7KQ4M2XN0PVR"),
             (" 7KQ4M2XNoPVR- ", "7KQ4M2XN0PVR"),
             ("iIlL1ABCDEFG", "11111ABCDEFG"),
+            # Capitals of other letters are not what somebody read off a ticket.
+            ("7KQ4M2XN\u0131PVR", "7KQ4M2XN\u0131PVR"),
+            ("\u017f" * 12, "\u017f" * 12),
         ],
     )
     def test_a_code_is_read_as_people_type_it(self, typed: str, meant: str) -> None:
@@ -199,6 +202,20 @@ class TestTyping:
         body = {"admission_code": code, "timing": "6pm", "date": "today", "seat": 7}
         refused = assert_refused(client.post("/admissions", json=body), 400, "invalid_request")
         assert refused["errors"].keys() == body.keys()
+
+    def test_letters_that_become_one_in_capitals_are_none(
+        self, database: Database[Any], client: FlaskClient, ticket: Any
+    ) -> None:
+        stored = database["tickets"].find_one({"_id": ticket["admission_code"]})
+        assert stored
+        database["tickets"].delete_one({"_id": stored["_id"]})
+        database["tickets"].insert_one({**stored, "_id": "7S1000000000"})
+        assert client.delete("/admissions/7si000000000").status_code == 200
+        for typed in ("7\u017f1000000000", "7S\u0131000000000"):
+            answer = client.delete(f"/admissions/{typed}")
+            assert_refused(answer, 404, "ticket_not_found")
+            answer = client.post("/admissions", json={"admission_code": typed})
+            assert_refused(answer, 400, "invalid_request")
 
     @pytest.mark.parametrize("code", ["nope", "%00", "%ff", "A" * 5000, "%F0%9F%8E%AB", "$ne"])
     def test_an_address_that_cannot_be_one_is_not_found(

@@ -227,6 +227,14 @@ def test_bad_input_changes_nothing(
     assert add_screen(house)["screen"] == 2  # no number is lost either
 
 
+def test_a_date_outside_the_window_is_named_with_the_rest(house: FlaskClient) -> None:
+    for date in ("2046-11-21", "2046-12-23"):
+        refused = assert_refused(
+            buy(house, "short", amount=0, date=date, seat=1), 400, "invalid_request"
+        )
+        assert refused["errors"].keys() == {"Idempotency-Key", "amount", "date", "seat"}
+
+
 def test_what_is_not_there(house: FlaskClient) -> None:
     assert_refused(house.post("/api/movies", json={"screen": 26}), 404, "screen_not_found")
     assert_refused(buy(house, movie=2), 404, "movie_not_found")
