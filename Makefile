@@ -63,7 +63,7 @@ clean: ## remove what was installed (the tickets in data/ stay)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Box Office needs Python 3.11 or newer; try make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 docs/node_modules/.done: docs/package-lock.json
 	npm ci --prefix docs --no-progress

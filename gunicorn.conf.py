@@ -18,6 +18,7 @@ import app.workers
 from app import announce
 from app.config import SettingError, Settings
 from app.operations import log, metrics
+from app.web import limits
 from app.web.worker import Logger, OpenConnections, Worker
 from app.workers import Place
 
@@ -26,12 +27,10 @@ try:
 except SettingError as error:
     sys.exit(f"box-office: {error}")
 
-_MOST_CONNECTIONS = 4096  # to each worker
-
 
 def _connections() -> int:
     """Raise the limit of open files as far as useful; return how many connections it allows."""
-    useful = 2 * _MOST_CONNECTIONS  # every other file for MongoDB, the log and the like
+    useful = 2 * limits.MOST_CONNECTIONS  # every other file for MongoDB, the log and the like
     soft, hard = (
         useful if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -39,7 +38,7 @@ def _connections() -> int:
     if soft < min(useful, hard):
         soft = min(useful, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return min(_MOST_CONNECTIONS, soft // 2)
+    return min(limits.MOST_CONNECTIONS, soft // 2)
 
 
 chdir = str(Path(__file__).parent)
@@ -48,16 +47,16 @@ bind = f"{_host}:{_settings.port}"
 workers = _settings.workers
 worker_class = Worker
 worker_connections = _connections()
-backlog = 4096
+backlog = limits.BACKLOG
 
-keepalive = 10  # seconds for the headers of a request to arrive, and between two requests
+keepalive = limits.HEADER_SECONDS
 timeout = 30  # seconds without a heartbeat until a worker is replaced
 graceful_timeout = (
     15  # seconds for the requests under way, each of which hears within 4 s of MongoDB
 )
-limit_request_line = 8190
-limit_request_fields = 100
-limit_request_field_size = 16380
+limit_request_line = limits.REQUEST_LINE_BYTES
+limit_request_fields = limits.HEADERS
+limit_request_field_size = limits.HEADER_BYTES
 
 # Forwarded headers are the app's to believe (TRUSTED_PROXIES).
 forwarded_allow_ips = ""

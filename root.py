@@ -19,11 +19,11 @@ from app import announce, create_app
 from app.config import SettingError, Settings
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.operations import log
+from app.web.limits import BACKLOG
 
 _HOME = Path(__file__).parent
 _STDERR = 2  # the last of the three standard streams
 _PORT_WAIT_SECONDS = 3
-_BACKLOG = 4096  # connections that wait to be accepted
 
 
 class StartError(Exception):
@@ -88,7 +88,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
             return listener
         except OSError as error:
             listener.close()

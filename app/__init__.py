@@ -17,7 +17,7 @@ from app import booking, multiplex, workers
 from app.booking.admissions import AdmissionService
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
-from app.config import Settings
+from app.config import DEFAULT_MONGODB_URI, Settings
 from app.mongodb.client import log_ignored_options, open_client, outages
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
@@ -27,7 +27,6 @@ from app.pages.routes import create_pages
 from app.theatre.showings import Calendar
 from app.web import blueprint, openapi
 
-DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
 log = logging.getLogger(__name__)
 
 _PREPARE_SECONDS = 2

@@ -29,6 +29,9 @@ from app.theatre.showings import parse_timing
 
 Number = TypeVar("Number", int, float)
 
+# Where MONGODB_URI is not set; `python root.py` starts an embedded MongoDB instead.
+DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
+
 _MOST_REQUESTS = 10**9
 _HOURS = "hours from 0.0003 (a second) to 8760"
 _LONGEST_WINDOW = 366 * 24 * 3600  # seconds

@@ -124,8 +124,7 @@ class BookingService:
             booked=len(taken),
             available=available,
             bookable=available > 0
-            and not showing.has_started(now)
-            and not self._calendar.date_fault(showing.date, now),
+            and not self._booking_faults(showing.timing, showing.date, None, now),
         )
 
     def timetable_faults(

@@ -16,7 +16,10 @@ from werkzeug.exceptions import TooManyRequests
 
 
 class _Counters(MongoDBStorage):
-    """The counters of `limits`, in a database that is given."""
+    """The counters of `limits`, in a database that is given.
+
+    `limits` itself takes a connection string only, and would open, and close, a client of its own.
+    """
 
     STORAGE_SCHEME = ["box-office"]
 
@@ -54,7 +57,7 @@ def configure(
     limiter = FixedWindowRateLimiter(_Counters(database))
 
     @app.before_request
-    def refuse_what_is_too_much() -> None:
+    def refuse_too_many_requests() -> None:
         client = request.remote_addr or ""
         if request.path.startswith(exempt) or limiter.hit(limit, client):
             return

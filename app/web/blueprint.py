@@ -16,7 +16,8 @@ from marshmallow import Schema
 from app.theatre.idempotency import Outcome
 from app.theatre.refusals import InvalidRequest, Refusal
 from app.web import problems
-from app.web.reading import MOST_BYTES_READ, RequestReader, check_envelope
+from app.web.limits import MOST_BYTES_READ
+from app.web.reading import RequestReader, check_envelope
 from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -17,11 +17,11 @@ from werkzeug.exceptions import HTTPException
 from app.mongodb.batching import BatchLost
 from app.mongodb.client import is_outage, outages
 from app.theatre.refusals import InvalidRequest, Refusal
+from app.web.limits import MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-MAX_BODY_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)

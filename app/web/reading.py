@@ -19,10 +19,7 @@ from werkzeug.exceptions import (
 )
 
 from app.theatre.refusals import InvalidRequest, MalformedJSON
-from app.web.problems import MAX_BODY_BYTES
-
-# Read at most this much of a body: one byte above the limit shows that it is too long.
-MOST_BYTES_READ = MAX_BODY_BYTES + 1
+from app.web.limits import MAX_BODY_BYTES
 
 # The key of the WSGI environment under which a server may list the header lines as they came, as
 # pairs of a name in capitals and a value. WSGI itself joins repeated lines by commas.

@@ -25,14 +25,12 @@ from gunicorn.workers.ggevent import GeventWorker
 from gunicorn.workers.workertmp import WorkerTmp
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
+from app.web.limits import BODY_SECONDS, LINGER_SECONDS, READER_SECONDS
 from app.web.problems import CONTENT_TYPE, problem_of
 from app.web.reading import RAW_HEADERS, REQUEST_ID_HEADER, request_id
 
 log = logging.getLogger(__name__)
 
-_BODY_SECONDS = 10
-_READER_SECONDS = 30  # for a client to take the next part of a response
-_LINGER_SECONDS = 1  # for a client to read why it was refused
 _LINGER_BYTES = 64 * 1024
 _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service stops
 _HEARTBEAT_SECONDS = 1
@@ -126,8 +124,8 @@ class Listener(StreamServer):
 class Worker(GeventWorker):
     """A process that serves each connection in a greenlet, so a client who stalls holds up nobody.
 
-    The headers of a request have to arrive within gunicorn's `keepalive`, and its body within 10 s
-    from then on.
+    The headers of a request have to arrive within gunicorn's `keepalive`, and its body within
+    BODY_SECONDS from then on.
     """
 
     open_connections: OpenConnections
@@ -185,7 +183,7 @@ class Worker(GeventWorker):
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection, as long as the client reads what it is sent."""
-        client.settimeout(_READER_SECONDS)
+        client.settimeout(READER_SECONDS)
         try:
             if self._speaks_http(client):
                 # GeventWorker's own would take the timeout away.
@@ -248,7 +246,7 @@ class Worker(GeventWorker):
             f"{REQUEST_ID_HEADER}: {known_as}\r\n"
             f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        with suppress(OSError), gevent.Timeout(_LINGER_SECONDS, False):  # type: ignore[arg-type]
+        with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):  # type: ignore[arg-type]
             client.sendall(head.encode() + body)
             # What is left unread would reset the connection, and the response be lost.
             client.shutdown(socket.SHUT_WR)
@@ -281,7 +279,7 @@ class TimedBody:
         self.headers: list[tuple[str, str]] = req.headers  # names in capitals
         self._req = req
         self._body = req.body
-        self._deadline = time.monotonic() + _BODY_SECONDS
+        self._deadline = time.monotonic() + BODY_SECONDS
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, or all there are."""
