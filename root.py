@@ -120,9 +120,9 @@ def _serve(listener: socket.socket, environ: dict[str, str]) -> None:
         status = server.wait()
         logging.getLogger("app.root").info("Stopped")
     if status < 0:
-        raise StartError(f"The server was ended by a signal: {signal.strsignal(-status)}.")
+        raise StartError(f"The server was killed by a signal: {signal.strsignal(-status)}.")
     if status > 0:
-        raise StartError(f"The server ended with status {status}; the lines above say why.")
+        raise StartError(f"The server exited with status {status}; the lines above say why.")
 
 
 if __name__ == "__main__":

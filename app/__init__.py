@@ -114,7 +114,7 @@ def announce(settings: Settings) -> None:
     if settings.mongodb_uri:
         log_ignored_options(settings.mongodb_uri)
     if settings.staff_key is None:
-        log.warning("STAFF_KEY is not set: anyone may list and admit tickets, and set up the house")
+        log.warning("STAFF_KEY is not set: anyone may list and admit tickets, and set up screens")
     log.info("Show times are in %s", settings.theatre_timezone)
 
 

@@ -148,7 +148,8 @@ class BookingService:
     ) -> dict[str, list[str]]:
         faults = {}
         if timing and timing not in self._show_times:
-            faults["timing"] = [f"Not in the timetable, which has {', '.join(self._show_times)}."]
+            times = ", ".join(self._show_times)
+            faults["timing"] = [f"Not in the timetable. The show times are {times}."]
         if day and (fault := self._calendar.date_fault(day, now)):
             faults["date"] = [fault]
         return faults

@@ -73,8 +73,8 @@ def find_mongod() -> Path:
             if bundled.exists():
                 return bundled
     raise EmbeddedMongoDBError(
-        "There is no MongoDB server for this machine: neither is a mongod on PATH, nor does one "
-        "come with the installed packages (they have one for Linux on x86-64 and for macOS). "
+        "There is no MongoDB server for this machine: there is no mongod on PATH, and none in "
+        "the installed packages (they bring one on Linux x86-64 and macOS only). "
         "Install MongoDB, or set MONGODB_URI to a server that runs elsewhere."
     )
 
@@ -151,7 +151,7 @@ class EmbeddedMongoDB:
         except OSError:
             lock.close()
             raise EmbeddedMongoDBError(
-                f"Another service is running on DATA_DIR={self._data_dir}. Stop it first, or set "
+                f"Another service is using DATA_DIR={self._data_dir}. Stop it first, or set "
                 "another DATA_DIR and PORT."
             ) from None
         self._lock = lock
@@ -173,7 +173,8 @@ class EmbeddedMongoDB:
                     fcntl.flock(mongod_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return
         raise EmbeddedMongoDBError(
-            f"A mongod from an earlier run still has DATA_DIR={self._data_dir} and does not stop."
+            f"A mongod from an earlier run is still using DATA_DIR={self._data_dir} and will not "
+            "stop."
         )
 
     def _start(self) -> None:

@@ -27,7 +27,10 @@ from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
-    "Multiplex", __name__, url_prefix="/api", description="Screens, movies, and seats at the door."
+    "Multiplex",
+    __name__,
+    url_prefix="/api",
+    description="Screens, movies that play daily, and their tickets.",
 )
 
 
@@ -68,7 +71,7 @@ def list_screens() -> list[Screen]:
 def add_movie(**fields: Any) -> Movie:
     """Let a movie play daily on a screen
 
-    At its `showtime`, or at this minute if none is given. Its tickets are not on sale yet.
+    At its `showtime`, or at the current minute if none is given. Its tickets are not on sale yet.
     """
     return multiplex_service().add_movie(**fields)
 
@@ -92,7 +95,7 @@ def list_movies() -> list[Movie]:
 def put_on_sale(movie: int) -> Movie:
     """Put a movie's tickets on sale
 
-    Again is fine. Refused when the next showing has no seat left.
+    Repeating this is harmless. Refused if the next showing has no seats left.
     """
     return multiplex_service().put_on_sale(movie)
 

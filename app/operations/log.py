@@ -72,7 +72,7 @@ class NonBlockingHandler(logging.Handler):
         return f"{self.format(record)}\n".encode(errors="backslashreplace")
 
     def _gap(self) -> logging.LogRecord:
-        text = "%s lines of the log were lost, as nobody read them"
+        text = "%s log lines were lost because nobody read them"
         return log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (self._lost,), None)
 
     def _write(self, line: bytes) -> bytes:

@@ -101,9 +101,9 @@ def current_metrics() -> metrics.Metrics:
 @blueprint.get("/health/live")
 @blueprint.response(200, HealthSchema())
 def live() -> dict[str, str]:
-    """Tell that the process serves
+    """Report that the process is serving
 
-    It does not ask MongoDB. Restart the service when this fails.
+    This does not ask MongoDB. Restart the service when this fails.
     """
     return {"status": "ok"}
 
@@ -111,7 +111,7 @@ def live() -> dict[str, str]:
 @blueprint.get("/health/ready")
 @blueprint.response(200, HealthSchema())
 def ready() -> dict[str, str]:
-    """Tell whether bookings can be stored in MongoDB
+    """Report whether bookings can be stored in MongoDB
 
     Within four seconds. When this fails, a load balancer should send customers elsewhere.
     """

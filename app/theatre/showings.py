@@ -18,13 +18,13 @@ def parse_timing(text: str) -> str:
     Raises ValueError otherwise.
     """
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise ValueError("Not a time of day as HH:MM, from 00:00 to 23:59.")
+        raise ValueError("Not a time of day in the form HH:MM, from 00:00 to 23:59.")
     return text
 
 
 def parse_date(text: str) -> date:
     """Read a calendar day, `YYYY-MM-DD` in ASCII digits; raises ValueError otherwise."""
-    message = "Not a date as YYYY-MM-DD."
+    message = "Not a date in the form YYYY-MM-DD."
     # fromisoformat alone would also take 20261122 and 2026-W47-7.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise ValueError(message)
@@ -101,7 +101,7 @@ class Calendar:
         today = self.local(now).date()
         last = today + timedelta(days=self.advance_days)
         if day < today:
-            return "This date has passed."
+            return "This date is in the past."
         if day > last:
-            return f"Tickets are sold up to {last} only."
+            return f"Tickets are only on sale up to {last}."
         return None

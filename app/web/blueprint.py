@@ -22,11 +22,11 @@ from app.web.staff import check_staff_key
 View = TypeVar("View", bound=Callable[..., Any])
 
 LOCATION_HEADER = {
-    "Location": {"description": "The address of what was made.", "schema": {"type": "string"}}
+    "Location": {"description": "The address of the new ticket.", "schema": {"type": "string"}}
 }
 REPLAYED_HEADER = {
     "Idempotency-Replayed": {
-        "description": "`true` when an earlier request with this key had done it.",
+        "description": "`true` if an earlier request with this key already did this.",
         "schema": {"type": "string"},
     }
 }

@@ -32,8 +32,8 @@ class Text(fields.String):
     """
 
     default_error_messages = {
-        "blank": "May not be blank.",
-        "control": "May not contain line breaks or other control characters.",
+        "blank": "Must not be blank.",
+        "control": "Must not contain line breaks or other control characters.",
     }
 
     def __init__(self, **kwargs: Any) -> None:

@@ -150,7 +150,7 @@ def _example(schema: Schema) -> Any:
 
 _REQUEST_ID_HEADER = {
     "X-Request-Id": {
-        "description": "The caller's id for this request, or else a new one.",
+        "description": "The caller's id for this request, or a new one.",
         "schema": {"type": "string"},
     }
 }

@@ -71,12 +71,12 @@ NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this
 METHOD_NOT_ALLOWED = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method_not_allowed",
-    "This address does not take this method; see the Allow header.",
+    "This address does not support this method; see the Allow header.",
 )
 REQUEST_TIMEOUT = Problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "request_timeout",
-    "The request did not arrive whole in time.",
+    "The request took too long to arrive.",
     facts={"retryable": True},
 )
 PAYLOAD_TOO_LARGE = Problem(
@@ -87,7 +87,7 @@ PAYLOAD_TOO_LARGE = Problem(
 UNSUPPORTED_MEDIA_TYPE = Problem(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_media_type",
-    "The body of the request is compressed; please send it as it is.",
+    "The body of the request is compressed; please send it uncompressed.",
 )
 TOO_MANY_REQUESTS = Problem(
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -111,7 +111,7 @@ DATABASE_UNAVAILABLE = Problem(
 OVERLOADED = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded",
-    "The box office has more to do than it can; please try again in a moment.",
+    "The box office is too busy right now; please try again in a moment.",
     _SOON,
     {"retryable": True},
 )
@@ -161,7 +161,7 @@ class ProblemSchema(Schema):
     title = fields.String(required=True)
     status = fields.Integer(required=True)
     detail = fields.String(
-        required=True, metadata={"description": "One plain sentence for a customer."}
+        required=True, metadata={"description": "One plain sentence, fit for a customer."}
     )
     code = fields.String(
         required=True, validate=validate.OneOf(sorted({problem.code for problem in PROBLEMS}))
@@ -171,15 +171,15 @@ class ProblemSchema(Schema):
         values=fields.List(fields.String()),
         metadata={"description": "What is wrong with each bad field, all at once."},
     )
-    seats_left = fields.Integer(metadata={"description": "How many seats could be bought."})
+    seats_left = fields.Integer(metadata={"description": "How many seats are left."})
     free_seats = fields.List(
-        fields.Integer(), metadata={"description": "The seats that could be chosen."}
+        fields.Integer(), metadata={"description": "The seats that are still free."}
     )
     admitted_at = fields.DateTime(metadata={"description": "When the ticket was admitted."})
     opens_at = fields.DateTime(metadata={"description": "When the doors open."})
     ticket = fields.Dict(metadata={"description": "The ticket that was refused at the door."})
     retryable = fields.Boolean(
-        metadata={"description": "The same request may well succeed in a moment."}
+        metadata={"description": "Whether the same request may succeed in a moment."}
     )
 
 

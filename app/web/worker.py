@@ -238,7 +238,7 @@ class Worker(GeventWorker):
             self.log.error("%s while handling a connection", type(exc).__name__)
         known_as = request_id()
         log.info(
-            "Refused what is not HTTP: %s",
+            "Refused a request that is not valid HTTP: %s",
             type(exc).__name__,
             extra={"status": status, "request_id": known_as},
         )

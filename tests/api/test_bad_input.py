@@ -205,7 +205,7 @@ def test_a_name_that_is_none(client: FlaskClient, name: str) -> None:
 def test_a_name_or_title_that_shows_nothing_is_refused(client: FlaskClient, character: str) -> None:
     client.post("/api/screens", json={"seats": 5})
     for text in (character, character * 5, f" {character}\u200d \u3164{character}"):
-        assert book(client, name=text, status=400)["errors"] == {"name": ["May not be blank."]}
+        assert book(client, name=text, status=400)["errors"] == {"name": ["Must not be blank."]}
         answer = client.post("/api/movies", json={"screen": 1, "title": text})
         assert assert_refused(answer, 400, "invalid_request")["errors"].keys() == {"title"}
     assert book(client, name=f"A{character}a")["name"] == f"A{character}a"

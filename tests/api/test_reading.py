@@ -99,7 +99,7 @@ class TestEveryBadFieldAtOnce:
 
     def test_one_name_in_two_places_has_both_messages(self, client: FlaskClient) -> None:
         refused = errors(client.post("/booktickets?name=Asha", json={**BOOKING, "name": ""}))
-        assert refused == {"name": ["Unknown field.", "May not be blank."]}
+        assert refused == {"name": ["Unknown field.", "Must not be blank."]}
 
     def test_a_body_that_is_not_json_hides_the_rest(self, client: FlaskClient) -> None:
         answer = client.post("/booktickets", headers={"Idempotency-Key": "x"}, data=b"{")

@@ -143,7 +143,7 @@ def test_a_killed_server_ends_the_service_which_says_why(tmp_path: Path, tempora
     os.kill(service.gunicorn_pid, signal.SIGKILL)
     _, message = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert message == "box-office: The server was ended by a signal: Killed.\n"
+    assert message == "box-office: The server was killed by a signal: Killed.\n"
     assert_gone(processes, temporary)
 
 
@@ -206,7 +206,7 @@ def test_of_ten_services_on_one_port_one_serves(tmp_path: Path) -> None:
 def test_a_second_service_on_the_same_data_or_port_is_refused(
     service: Service, tmp_path: Path
 ) -> None:
-    assert "Another service is running on DATA_DIR=" in refusal(service.data_dir, free_port())
+    assert "Another service is using DATA_DIR=" in refusal(service.data_dir, free_port())
     started = time.monotonic()
     message = refusal(tmp_path / "other", service.port)
     assert f"PORT={service.port} on HOST=127.0.0.1 cannot be used" in message

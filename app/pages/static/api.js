@@ -24,7 +24,7 @@ export async function ask(method, path, { body, headers, once = false, signal } 
       trouble.textContent = "";
       return answer;
     }
-    trouble.textContent = `${answer?.body?.detail ?? "The box office does not answer."} Trying again …`;
+    trouble.textContent = `${answer?.body?.detail ?? "The box office is not responding."} Trying again …`;
     document.dispatchEvent(new Event("trouble"));
     await new Promise((resume) => setTimeout(resume, 1000 * (answer?.wait || 2)));
   }
