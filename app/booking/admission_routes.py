@@ -49,10 +49,10 @@ def admission_service() -> AdmissionService:
 def admit(**fields: Any) -> tuple[DoorTicket, dict[str, str]]:
     """Admit a ticket
 
-    However many requests arrive at once, only one admits the ticket. The door is open from `ADMISSION_HOURS` before
-    the showing until the ticket expires. A refusal shows the `ticket`. With an `Idempotency-Key`,
-    a request that is sent again gets the same response; a key belongs to the ticket that it
-    admitted.
+    However many requests arrive at once, only one admits the ticket. The door is open from
+    `ADMISSION_HOURS` before the showing until the ticket expires. A refusal shows the `ticket`.
+    With an `Idempotency-Key`, a request that is sent again gets the same response; a key belongs to
+    the ticket that it admitted.
     """
     admitted = admission_service().admit(**fields)
     return admitted.made, replay_headers(admitted, "admission")

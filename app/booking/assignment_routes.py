@@ -64,7 +64,7 @@ def timetable_faults(
 def booking_faults(
     timing: str | None = None, day: date | None = None, seat: int | None = None, **_: Any
 ) -> dict[str, list[str]]:
-    """Return what keeps the seat that a request names from being booked, by field."""
+    """Return what prevents booking the seat that a request names, by field."""
     return booking_service().booking_faults(timing, day, seat)
 
 
@@ -99,8 +99,8 @@ def book(**fields: Any) -> tuple[Ticket, dict[str, str]]:
 
     `HH:MM` alone means the next showing: today's until that minute has passed, then tomorrow's. A
     showing takes 20 tickets, unless the theatre has set another number. Without a `seat`, any free
-    one is given. The response's `ticket_id` gives access to the ticket. With an `Idempotency-Key`, a
-    request that is sent again books once.
+    one is given. The response's `ticket_id` gives access to the ticket. With an
+    `Idempotency-Key`, a request that is sent again books once.
     """
     booking = booking_service().book(**fields)
     location = url_for("Tickets.view_ticket", ticket_id=booking.made.ticket_id)

@@ -17,7 +17,7 @@ _ADMISSION_CODE = "[ -]*[0-9A-Za-z][0-9A-Za-z -]*"
 
 
 class TicketId(fields.String):
-    """An id as the box office hands them out, or one that could be (base64url, up to 128)."""
+    """A ticket id: 1 to 128 characters of base64url."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,7 +31,7 @@ class TicketId(fields.String):
 
 
 class AdmissionCode(fields.String):
-    """An admission code as people type it: letters and digits, with or without spaces, hyphens."""
+    """An admission code as people type it, with or without spaces and hyphens."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(max=64), **kwargs)

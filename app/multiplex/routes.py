@@ -69,7 +69,7 @@ def list_screens() -> list[Screen]:
 @blueprint.response(201, response_schema(Movie)())
 @blueprint.refuses(ScreenNotFound)
 def add_movie(**fields: Any) -> Movie:
-    """Let a movie play daily on a screen
+    """Schedule a movie to play daily on a screen
 
     At its `showtime`, or at the current minute if none is given. Its tickets are not on sale yet.
     """

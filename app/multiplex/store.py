@@ -33,7 +33,7 @@ class StoredScreen:
 
 @dataclass(frozen=True, slots=True)
 class StoredMovie:
-    """A movie that plays daily at `showtime` (`HH:MM`) on a screen with so many seats."""
+    """A movie that plays daily at `showtime` (`HH:MM`) on a screen with this many seats."""
 
     number: int
     screen: int

@@ -34,7 +34,7 @@ class _Counters(MongoDBStorage):
         return self._given.client
 
     def __del__(self) -> None:
-        """Leave the client open, which it would close, for it is not its own."""
+        """Leave the client open; the base class would close it."""
 
     @property
     def _database(self) -> Database[Any]:
@@ -45,7 +45,7 @@ class _Counters(MongoDBStorage):
 def configure(
     app: Flask, database: Database[Any], limit: RateLimitItem | None, exempt: tuple[str, ...]
 ) -> None:
-    """Refuse requests from an address that has sent as many as `limit` allows.
+    """Refuse requests from an address beyond `limit`.
 
     A window begins with its first request. Paths that start with one of `exempt` are not counted.
     """

@@ -35,7 +35,7 @@ def parse_date(text: str) -> date:
 
 
 def as_utc(instant: datetime) -> datetime:
-    """Return a stored instant as an aware one; clients that are not tz_aware leave the zone out."""
+    """Return a stored instant with its zone, which clients that are not tz_aware leave out."""
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ class Showing:
         return {**self.identity(), "showing_at": self.at}
 
     def identity(self) -> dict[str, str]:
-        """Return those of the fields that tell this showing from all others."""
+        """Return the fields that identify the showing."""
         return {"timing": self.timing, "date": self.date.isoformat()}
 
     def has_started(self, now: datetime) -> bool:
@@ -83,8 +83,8 @@ class Calendar:
     def showing(self, timing: str, day: date) -> Showing:
         """Return the showing at `timing` on `day`.
 
-        A wall time that a change of the clocks skips is shifted forward by the gap, and one that
-        occurs twice means the first (PEP 495, `fold=0`).
+        A wall time that is skipped when the clocks change is shifted forward by the gap, and one
+        that occurs twice means the first (PEP 495, `fold=0`).
         """
         wall = datetime.combine(day, time.fromisoformat(timing), tzinfo=self.zone)
         return Showing(timing, day, wall.astimezone(UTC))
