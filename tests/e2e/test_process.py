@@ -245,7 +245,7 @@ def test_a_data_dir_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "too long for a Unix socket" in refusal(tmp_path / ("x" * 100), free_port())
 
 
-def test_mongod_comes_back_though_at_first_it_cannot_be_started(tmp_path: Path) -> None:
+def test_mongod_comes_back_although_its_first_restart_fails(tmp_path: Path) -> None:
     binary = tmp_path / "bin" / "mongod"
     binary.parent.mkdir()
     binary.symlink_to(find_mongod())
@@ -259,7 +259,7 @@ def test_mongod_comes_back_though_at_first_it_cannot_be_started(tmp_path: Path) 
         wait_until(lambda: view(service, ticket) == ticket)
 
 
-def test_what_mongod_says_of_a_failed_start_is_passed_on(tmp_path: Path) -> None:
+def test_the_reason_of_a_failed_mongod_start_is_passed_on(tmp_path: Path) -> None:
     database = tmp_path / "mongodb" / "db"
     database.mkdir(parents=True)
     (database / "WiredTiger").write_text("broken")
@@ -269,7 +269,7 @@ def test_what_mongod_says_of_a_failed_start_is_passed_on(tmp_path: Path) -> None
     assert "it gives no reason" not in message
 
 
-def test_the_data_is_private_in_a_folder_that_is_not(tmp_path: Path) -> None:
+def test_the_data_is_private_even_in_a_public_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with running_service(tmp_path) as service:
         assert tmp_path.stat().st_mode & 0o777 == 0o755
@@ -291,7 +291,7 @@ def test_without_mongodb_it_serves_503(tmp_path: Path) -> None:
         assert service.stop() == 0
 
 
-def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
+def test_metrics_cover_all_workers_including_dead_ones(tmp_path: Path) -> None:
     counted = re.compile(r'requests_total{.*route="/api/movies".*} (.*)')
 
     def ask_and_count(service: Service) -> float:
@@ -307,7 +307,7 @@ def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
         assert ask_and_count(service) == 200
 
 
-def test_all_that_is_logged_is_json_and_tells_of_no_customer(tmp_path: Path) -> None:
+def test_the_log_is_json_and_holds_no_customer_data(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"LOG_LEVEL": "debug"}) as service:
         ticket = book(service)
         view(service, ticket)
