@@ -14,7 +14,7 @@ DOCUMENTS = [
     for folder in (".", "docs", "docs/decisions", "docs/postman", "deploy")
     for path in (PROJECT / folder).glob("*.md")
 ]
-# Each is written by the command that measures what it tells of.
+# Each is written by the command that measures its figures.
 MEASURED = {PROJECT / "docs/benchmarks.md", PROJECT / "docs/faults.md"}
 
 SECURITY = (PROJECT / "docs/security.md").read_text()

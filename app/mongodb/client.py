@@ -124,7 +124,7 @@ def open_client(uri: str) -> MongoClient[Document]:
 
 
 def renew_connections(client: MongoClient[Document]) -> None:
-    """Replace the idle connections of `client` by new ones, which authenticate anew.
+    """Replace the idle connections of `client` by new ones, which authenticate again.
 
     One whose user was dropped stays without rights, even when that user is created again.
     """

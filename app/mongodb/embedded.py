@@ -221,7 +221,7 @@ class EmbeddedMongoDB:
                     stderr=stderr,
                     # Ctrl-C reaches the whole group, and mongod has to outlive the requests.
                     start_new_session=True,
-                    # A few calls, looked up long before, are safe beside other threads. To Linux
+                    # A few calls, looked up long before, are safe alongside other threads. To Linux
                     # the parent is the thread that forks; the main one and the keeper live on.
                     preexec_fn=partial(die_with_parent, os.getpid()),
                 )

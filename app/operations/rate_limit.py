@@ -1,4 +1,4 @@
-"""How many requests a client may send; all processes count together, in MongoDB."""
+"""How many requests a client may send; counted in MongoDB for all processes together."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def configure(
         if request.path.startswith(exempt) or limiter.hit(limit, client):
             return
         seconds = math.ceil(limiter.get_window_stats(limit, client).reset_time - time.time())
-        # The window may have ended meanwhile, and then there is no end to tell.
+        # The window may have ended meanwhile; then its end is unknown.
         raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))

@@ -86,7 +86,7 @@ class OpenConnections:
         self._counts[place] = count
 
     def lead(self, place: int) -> int:
-        """Return how many connections the worker has more than the one that has the fewest."""
+        """Return how many more connections the worker has than the one with the fewest."""
         return self._counts[place] - min(count for count in self._counts if count >= 0)
 
 
@@ -167,7 +167,7 @@ class Worker(GeventWorker):
         self.open_connections.publish(self.place, self._connections)
 
     def lead(self) -> int:
-        """Return how many connections this worker has more than the one that has the fewest."""
+        """Return how many more connections this worker has than the one with the fewest."""
         return self.open_connections.lead(self.place)
 
     def load_wsgi(self) -> None:
@@ -197,7 +197,7 @@ class Worker(GeventWorker):
             self.count_connections(-1)
 
     def _speaks_http(self, client: Any) -> bool:
-        """Tell by the first byte. Of TLS, which may have no end of line, gunicorn would read on."""
+        """Tell by the first byte. TLS may have no line end, so gunicorn would read on."""
         first = b""
         with self.timeout_ctx(), suppress(OSError):
             first = client.recv(1, socket.MSG_PEEK)

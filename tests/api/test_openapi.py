@@ -81,7 +81,7 @@ def test_every_error_is_problem_json_and_every_code_is_named(document: Any) -> N
                 (content,) = response["content"].items()
                 assert content[0] == "application/problem+json"
                 named |= content[1]["examples"].keys()
-    # An address that is not there is no operation's answer.
+    # An unknown address belongs to no operation.
     assert named == {problem.code for problem in PROBLEMS} - {"not_found"}
     assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == {
         problem.code for problem in PROBLEMS

@@ -184,7 +184,7 @@ test("a booking whose answer is lost is sent again and books once", () =>
     assert.equal((await ticketsOf({ date: days[1], timing: "11:00" })).length, 1);
   }));
 
-test("refusals stand beside their fields in the API's own words", () =>
+test("refusals appear next to their fields in the API's own words", () =>
   withPage(address({ date: days[1], timing: "12:00" }), async (page) => {
     await bookOnPage(page, { name: " ", phone: "98765" }, 4);
     await page.getByText(/Not a valid phone number/).waitFor();

@@ -67,9 +67,9 @@ export function reason({ errors, detail = "" }) {
   return errors ? Object.values(errors).flat().join(" ") : detail;
 }
 
-/** Show a problem in the API's words: beside the fields it names, and the rest at the form's end. */
+/** Show a problem in the API's words: next to the fields it names, and the rest at the form's end. */
 export function showRefusal(form, problem = {}) {
-  const others = { ...problem.errors }; // than those that have a place beside their field
+  const others = { ...problem.errors }; // those without a place next to their field
   for (const input of form.querySelectorAll("input[aria-describedby]")) {
     const messages = others[input.name] ?? [];
     delete others[input.name];

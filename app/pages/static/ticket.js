@@ -43,7 +43,7 @@ function close(reason) {
   unfold(null);
 }
 
-/** Say that there is no ticket, in place of it. */
+/** Replace the ticket by the reason why there is none. */
 function end(title, reason) {
   close("");
   article.hidden = true;
