@@ -28,7 +28,10 @@ from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
-    "Multiplex", __name__, url_prefix="/api", description="Screens, movies, and seats at the door."
+    "Multiplex",
+    __name__,
+    url_prefix="/api",
+    description="Screens, movies that play daily, and their tickets.",
 )
 
 
@@ -67,9 +70,9 @@ def list_screens() -> list[Screen]:
 @blueprint.response(201, response_schema(Movie)())
 @blueprint.refuses(ScreenNotFound)
 def add_movie(**fields: Any) -> Movie:
-    """Let a movie play daily on a screen
+    """Schedule a movie to play daily on a screen
 
-    At its `showtime`, or at this minute if none is given. Its tickets are not on sale yet.
+    At its `showtime`, or at the current minute if none is given. Its tickets are not on sale yet.
     """
     return multiplex_service().add_movie(**fields)
 
@@ -93,7 +96,7 @@ def list_movies() -> list[Movie]:
 def put_on_sale(movie: int) -> Movie:
     """Put a movie's tickets on sale
 
-    Again is fine. Refused when the next showing has no seat left.
+    Repeating this is harmless. Refused if the next showing has no seats left.
     """
     return multiplex_service().put_on_sale(movie)
 

@@ -1,4 +1,4 @@
-"""How many requests a client may send; all processes count together, in MongoDB."""
+"""How many requests a client may send; counted in MongoDB for all processes together."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Counters(MongoDBStorage):
         return self._given.client
 
     def __del__(self) -> None:
-        """Leave the client open, which it would close, for it is not its own."""
+        """Leave the client open; the base class would close it."""
 
     @property
     def _database(self) -> Database[Any]:
@@ -48,7 +48,7 @@ class _Counters(MongoDBStorage):
 def configure(
     app: Flask, database: Database[Any], limit: RateLimitItem | None, exempt: tuple[str, ...]
 ) -> None:
-    """Refuse requests from an address that has sent as many as `limit` allows.
+    """Refuse requests from an address beyond `limit`.
 
     A window begins with its first request. Paths that start with one of `exempt` are not counted.
     """
@@ -62,5 +62,5 @@ def configure(
         if request.path.startswith(exempt) or limiter.hit(limit, client):
             return
         seconds = math.ceil(limiter.get_window_stats(limit, client).reset_time - time.time())
-        # The window may have ended meanwhile, and then there is no end to tell.
+        # The window may have ended meanwhile; then its end is unknown.
         raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))

@@ -1,4 +1,4 @@
-"""The kinds of values a request may carry, stricter than marshmallow's, and response schemas."""
+"""Fields for requests, stricter than marshmallow's, and response schemas."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _SHOWS_NOTHING = regex.compile(
 
 
 class Text(fields.String):
-    """A string on one line, trimmed of surrounding spaces, with something visible in it.
+    """A string on one line, trimmed, with at least one visible character.
 
     Control characters and their like are refused wherever they stand, so a trailing newline is an
     error rather than silently dropped.
     """
 
     default_error_messages = {
-        "blank": "May not be blank.",
-        "control": "May not contain line breaks or other control characters.",
+        "blank": "Must not be blank.",
+        "control": "Must not contain line breaks or other control characters.",
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -92,7 +92,7 @@ class Day(fields.Date):
 
 
 class ResponseSchema(Schema):
-    """Describes a dataclass for the documentation, and leaves it to the JSON encoder to write.
+    """Describes a dataclass for the documentation; the JSON encoder writes it.
 
     marshmallow would convert it field by field; in a list of tickets that took a fifth of the
     request.
@@ -127,7 +127,7 @@ _FIELDS: dict[Any, type[fields.Field[Any]]] = {
 
 
 def _field(kind: Any, **options: Any) -> fields.Field[Any]:
-    """Return the field for the type of a dataclass's field; all are always there."""
+    """Return the marshmallow field for a dataclass field's type; all are required."""
     if get_origin(kind) is list:
         return fields.List(_field(*get_args(kind)), required=True, **options)
     if get_origin(kind) is UnionType:  # with None
