@@ -16,7 +16,7 @@ test: .venv/.dev ## install what the tests need, and run them (about a minute)
 	$(BIN)/pytest $(PARALLEL)
 
 unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (10 seconds)
-	$(BIN)/pytest -m "not slow" tests/unit tests/api tests/test_*.py
+	$(BIN)/pytest -m "not slow"
 
 process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers
 	$(BIN)/pytest $(PARALLEL) tests/e2e

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 
 from app import announce, create_app
 from app.config import Settings
-from tests.api.helpers import ASHA, assert_refused, book, fill, update, view
 from tests.conftest import KOLKATA, Clock
 from tests.faults.replica_set import Node, ReplicaSet
+from tests.helpers import ASHA, assert_refused, book, fill, update, view
 from tests.running import HOST, free_port, wait_until
 
 Log = Callable[[], list[Any]]

@@ -220,4 +220,5 @@ def test_a_read_that_joins_one_under_way_is_older_than_its_question(
 ) -> None:
     with serving("tests.race.joining:app", mongod, "joining") as service:
         houses = [next(showings) for _ in range(8)]
-        assert stale_reads(service, houses, pairs=63) > 0
+        # On a busy machine it takes a while until two questions meet.
+        assert any(stale_reads(service, houses, pairs=20) for _ in range(30))

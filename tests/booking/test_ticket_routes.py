@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from tests.api.helpers import ASHA, RAVI, assert_refused, book, view
+from tests.helpers import ASHA, RAVI, assert_refused, book, view
 
 
 def test_a_ticket_is_booked_viewed_moved_and_deleted(client: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from tests.api.helpers import ASHA, assert_refused, book
+from tests.helpers import ASHA, assert_refused, book
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pymongo.database import Database
 from app import create_app
 from app.config import Settings
 from app.web.reading import RAW_HEADERS
-from tests.api.helpers import ASHA, assert_booked, assert_refused, book, view
 from tests.conftest import Clock
+from tests.helpers import ASHA, assert_booked, assert_refused, book, view
 
 BOOKING = {**ASHA, "timing": "18:00"}
 NOT_API = (

@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pymongo.database import Database
 
 from app.web.problems import PROBLEMS
-from tests.api.helpers import book
+from tests.helpers import book
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 

@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.config import Settings
 from app.theatre.idempotency import IdempotentRequest
-from tests.api.helpers import ASHA, assert_refused, book, delete, fill, slot, update, view
 from tests.conftest import Clock
+from tests.helpers import ASHA, assert_refused, book, delete, fill, slot, update, view
 
 
 def patch(client: FlaskClient, ticket: Any, **fields: Any) -> TestResponse:

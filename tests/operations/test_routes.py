@@ -18,8 +18,8 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from app import create_app
 from app.config import Settings
 from app.operations.metrics import Metrics
-from tests.api.helpers import ASHA, RAVI, assert_refused, book, update, view
 from tests.conftest import Clock
+from tests.helpers import ASHA, RAVI, assert_refused, book, update, view
 
 KEY = "correct-horse-battery"
 STAFF_ROUTES = [

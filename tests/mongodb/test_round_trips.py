@@ -19,9 +19,9 @@ from app.config import Settings
 from app.mongodb.batching import GroupCommit
 from app.mongodb.embedded import EmbeddedMongoDB
 from app.workers import Place
-from tests.api.helpers import ASHA, book, delete, fill
-from tests.api.test_multiplex import add_movie, add_screen, buy, put_on_sale
 from tests.conftest import Clock
+from tests.helpers import ASHA, book, delete, fill
+from tests.multiplex.test_routes import add_movie, add_screen, buy, put_on_sale
 
 
 class Commands(CommandListener):

@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.booking.store import TicketStore
 from app.config import Settings
-from tests.api.helpers import assert_refused, book
 from tests.conftest import Clock
+from tests.helpers import assert_refused, book
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"}
 

@@ -13,7 +13,7 @@ from pymongo.database import Database
 from app.booking.store import TicketStore
 from app.mongodb.batching import BatchLost
 from app.theatre.refusals import Refusal
-from tests.api.helpers import assert_refused
+from tests.helpers import assert_refused
 
 
 @pytest.fixture

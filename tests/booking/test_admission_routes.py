@@ -20,8 +20,8 @@ from app import create_app
 from app.booking.store import TicketStore
 from app.config import Settings
 from app.theatre.identifiers import new_admission_code, read_admission_code
-from tests.api.helpers import ASHA, assert_refused, book, delete, update, view
 from tests.conftest import Clock
+from tests.helpers import ASHA, assert_refused, book, delete, update, view
 
 STAFF_KEY = "correct-horse-battery"
 KEY = {"Idempotency-Key": "key-12345"}

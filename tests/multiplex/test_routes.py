@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.config import Settings
-from tests.api.helpers import assert_refused
 from tests.conftest import Clock
+from tests.helpers import assert_refused
 
 MOVIE = {
     "movie": 1,

@@ -19,8 +19,8 @@ from app import create_app
 from app.config import Settings
 from app.mongodb.embedded import EmbeddedMongoDB
 from app.mongodb.indexes import CannotBeUsed, Indexes
-from tests.api.helpers import ASHA, assert_refused, book
 from tests.conftest import Clock
+from tests.helpers import ASHA, assert_refused, book
 from tests.running import wait_until
 
 TWICE = {"timing": "18:00", "date": "2046-11-22", "seat": 1}

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 
 from app.booking.store import TicketStore
 from app.theatre.refusals import SoldOut
-from tests.api.helpers import (
+from tests.conftest import Clock
+from tests.helpers import (
     ASHA,
     RAVI,
     assert_booked,
@@ -22,7 +23,6 @@ from tests.api.helpers import (
     update,
     view,
 )
-from tests.conftest import Clock
 
 
 class TestBook:
