@@ -92,9 +92,10 @@ def test_what_a_terminal_sends_to_its_whole_group_is_a_clean_stop(
     assert_gone(processes, temporary)
 
 
-def test_under_nohup_it_survives_its_terminal(tmp_path: Path) -> None:
+def test_under_nohup_it_survives_its_terminal(tmp_path_factory: pytest.TempPathFactory) -> None:
     environ = {"THREADS": "4"}  # a setting of earlier versions
-    with running_service(tmp_path / ODD_NAME, environ=environ, under=["nohup"]) as service:
+    data = tmp_path_factory.mktemp("data") / ODD_NAME  # a socket's path may not be long
+    with running_service(data, environ=environ, under=["nohup"]) as service:
         os.killpg(service.process.pid, signal.SIGHUP)
         assert view(service, ticket := book(service)) == ticket
         assert service.stop() == 0
@@ -197,7 +198,8 @@ def test_of_ten_services_on_one_port_one_serves(tmp_path: Path) -> None:
         messages = [refused.communicate()[1] for refused in services if refused is not serving]
     finally:
         for each in services:
-            each.terminate()
+            with each:  # which closes its pipe and waits for it
+                each.terminate()
     assert all("cannot be used: Address already in use; set another" in said for said in messages)
     assert all(said.count("\n") == 1 for said in messages)
     assert serving.wait(10) == 0
@@ -289,6 +291,7 @@ def test_without_mongodb_it_serves_503(tmp_path: Path) -> None:
         )
     finally:
         assert service.stop() == 0
+        process.communicate()
 
 
 def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
