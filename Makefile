@@ -13,9 +13,10 @@ run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:500
 	@exec $(BIN)/python root.py
 
 test: .venv/.dev ## install what the tests need, and run them (about a minute)
-	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/pytest $(PARALLEL) --ignore tests/race
+	$(BIN)/pytest tests/race # alone, so that its controls have the machine to race on
 
-unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (10 seconds)
+unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
 	$(BIN)/pytest -m "not slow" tests/unit tests/api tests/test_*.py
 
 process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers
