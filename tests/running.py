@@ -119,6 +119,10 @@ class Service:
         self.log.seek(0)
         return [json.loads(line) for line in self.log]
 
+    def answers(self) -> bool:
+        """Tell whether it answers, and can use its database."""
+        return self.connect().request("GET", "/").status == 200
+
     def connect(self) -> Connection:
         return Connection(self.port)
 
@@ -174,7 +178,8 @@ class Service:
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code of the main process."""
         self.process.send_signal(with_signal)
-        return self.process.wait(30)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
 
 
 def free_port() -> int:
@@ -219,7 +224,8 @@ def running_service(
         process = start_process(data_dir, port, environ, log, under, subprocess.DEVNULL)
         service = Service(port, process, data_dir, log)
         try:
-            wait_until(lambda: service.connect().request("GET", "/").status == 200)
+            wait_until(lambda: process.poll() is not None or service.answers())
+            assert process.poll() is None, "it did not start"
             yield service
         finally:
             if service.process.poll() is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -92,10 +93,12 @@ def test_what_a_terminal_sends_to_its_whole_group_is_a_clean_stop(
     assert_gone(processes, temporary)
 
 
-def test_under_nohup_it_survives_its_terminal(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_under_nohup_it_survives_its_terminal() -> None:
     environ = {"THREADS": "4"}  # a setting of earlier versions
-    data = tmp_path_factory.mktemp("data") / ODD_NAME  # a socket's path may not be long
-    with running_service(data, environ=environ, under=["nohup"]) as service:
+    with (
+        tempfile.TemporaryDirectory() as folder,  # whose name leaves room for that of the socket
+        running_service(Path(folder) / ODD_NAME, environ=environ, under=["nohup"]) as service,
+    ):
         os.killpg(service.process.pid, signal.SIGHUP)
         assert view(service, ticket := book(service)) == ticket
         assert service.stop() == 0
@@ -198,11 +201,11 @@ def test_of_ten_services_on_one_port_one_serves(tmp_path: Path) -> None:
         messages = [refused.communicate()[1] for refused in services if refused is not serving]
     finally:
         for each in services:
-            with each:  # which closes its pipe and waits for it
-                each.terminate()
+            each.terminate()
     assert all("cannot be used: Address already in use; set another" in said for said in messages)
     assert all(said.count("\n") == 1 for said in messages)
-    assert serving.wait(10) == 0
+    serving.communicate(timeout=10)
+    assert serving.returncode == 0
 
 
 def test_a_second_service_on_the_same_data_or_port_is_refused(
@@ -291,7 +294,6 @@ def test_without_mongodb_it_serves_503(tmp_path: Path) -> None:
         )
     finally:
         assert service.stop() == 0
-        process.communicate()
 
 
 def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
