@@ -25,10 +25,10 @@ process: .venv/.dev ## the service as processes: starts, stops, signals, connect
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest tests/race --rounds 20 --churn-seconds 60
 
-faults: .venv/.dev ## what breaks, breaks under load: nodes, connections, workers, disks (writes docs/faults.md)
+faults: .venv/.dev ## break nodes, connections, workers and disks under load (writes docs/faults.md)
 	$(BIN)/pytest -rs tests/faults --rounds 10 --report docs/faults.md
 
-contract: .venv/.dev docs/node_modules/.done ## lint the OpenAPI document, and hold a live service to it
+contract: .venv/.dev docs/node_modules/.done ## lint the OpenAPI document, and check a live service against it
 	$(BIN)/pytest -s tests/contract/test_openapi_linters.py tests/contract/test_schemathesis.py
 
 postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (URL=… for your own service)
@@ -64,7 +64,7 @@ clean: ## remove what was installed (the tickets in data/ stay)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Box Office needs Python 3.11 or newer; try make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 docs/node_modules/.done: docs/package-lock.json
 	npm ci --prefix docs --no-progress

@@ -1,6 +1,6 @@
 """The server, for `python root.py` and for `gunicorn root:app`: gevent workers, and their limits.
 
-gunicorn reads this file by itself. Its settings: https://docs.gunicorn.org/en/stable/settings.html
+gunicorn finds this file by itself. Its settings: https://docs.gunicorn.org/en/stable/settings.html
 """
 
 from gevent import monkey
@@ -18,6 +18,7 @@ import app.workers
 from app import announce
 from app.config import SettingError, Settings
 from app.operations import log, metrics
+from app.web import limits
 from app.web.worker import Logger, OpenConnections, Worker
 from app.workers import Place
 
@@ -26,12 +27,10 @@ try:
 except SettingError as error:
     sys.exit(f"box-office: {error}")
 
-_MOST_CONNECTIONS = 4096  # to each worker
-
 
 def _connections() -> int:
     """Raise the limit of open files as far as useful; return how many connections it allows."""
-    useful = 2 * _MOST_CONNECTIONS  # every other file for MongoDB, the log and the like
+    useful = 2 * limits.MOST_CONNECTIONS  # half of the files are for MongoDB, the log and so on
     soft, hard = (
         useful if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -39,7 +38,7 @@ def _connections() -> int:
     if soft < min(useful, hard):
         soft = min(useful, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return min(_MOST_CONNECTIONS, soft // 2)
+    return min(limits.MOST_CONNECTIONS, soft // 2)
 
 
 chdir = str(Path(__file__).parent)
@@ -48,18 +47,16 @@ bind = f"{_host}:{_settings.port}"
 workers = _settings.workers
 worker_class = Worker
 worker_connections = _connections()
-backlog = 4096
+backlog = limits.BACKLOG
 
-keepalive = 10  # seconds for the headers of a request to arrive, and between two requests
+keepalive = limits.HEADER_SECONDS
 timeout = 30  # seconds without a heartbeat until a worker is replaced
-graceful_timeout = (
-    15  # seconds for the requests under way, each of which hears within 4 s of MongoDB
-)
-limit_request_line = 8190
-limit_request_fields = 100
-limit_request_field_size = 16380
+graceful_timeout = 15  # seconds for the requests under way; MongoDB takes at most 4 s of each
+limit_request_line = limits.REQUEST_LINE_BYTES
+limit_request_fields = limits.HEADERS
+limit_request_field_size = limits.HEADER_BYTES
 
-# Forwarded headers are the app's to believe (TRUSTED_PROXIES).
+# The app decides which forwarded headers to believe (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
@@ -68,7 +65,7 @@ control_socket_disable = True
 log.configure(_settings.log_level, _settings.log_format)
 logger_class = Logger
 
-# What the workers share lies in memory. Each has a place there; a successor takes over its figures.
+# The workers share memory. Each has a place in it; a successor takes over its figures.
 _places = 2 * workers  # twice as many, for a reload
 _table = metrics.shared_table = metrics.SharedTable(rows=_places)
 Worker.open_connections = OpenConnections(_places)
@@ -102,7 +99,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Look for garbage less often: each time, all requests of the process wait."""
+    """Collect garbage less often: all requests of the process wait meanwhile."""
     gc.collect()
-    gc.freeze()  # what the app is made of stays
+    gc.freeze()  # the app itself is never garbage
     gc.set_threshold(20_000, 20, 20)

@@ -19,11 +19,11 @@ from app import announce, create_app
 from app.config import SettingError, Settings
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.operations import log
+from app.web.limits import BACKLOG
 
 _HOME = Path(__file__).parent
 _STDERR = 2  # the last of the three standard streams
 _PORT_WAIT_SECONDS = 3
-_BACKLOG = 4096  # connections that wait to be accepted
 
 
 class StartError(Exception):
@@ -57,14 +57,14 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Open what was closed (`>&-`), or a socket would get its number, and what is written to it."""
+    """Open closed streams (`>&-`), or a socket would get their number, and their output."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(descriptor)
 
 
 def _leave(*_: object) -> NoReturn:
-    """Unwind the stack, once: what is on its way out needs no second signal."""
+    """Unwind the stack, once: further signals are ignored on the way out."""
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -73,7 +73,7 @@ def _leave(*_: object) -> NoReturn:
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens, and so keeps every other service off the port.
 
-    Raises StartError where the port cannot be had.
+    Raises StartError if the port is not available.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -88,7 +88,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
             return listener
         except OSError as error:
             listener.close()
@@ -120,9 +120,9 @@ def _serve(listener: socket.socket, environ: dict[str, str]) -> None:
         status = server.wait()
         logging.getLogger("app.root").info("Stopped")
     if status < 0:
-        raise StartError(f"The server was ended by a signal: {signal.strsignal(-status)}.")
+        raise StartError(f"The server was killed by a signal: {signal.strsignal(-status)}.")
     if status > 0:
-        raise StartError(f"The server ended with status {status}; the lines above say why.")
+        raise StartError(f"The server exited with status {status}; the lines above say why.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The box office: `create_app` joins the parts, and is the only place that knows them all."""
+"""The box office: `create_app` connects the parts, and is the only place that knows them all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app import booking, multiplex, workers
 from app.booking.admissions import AdmissionService
 from app.booking.service import BookingService
 from app.booking.store import TicketStore
-from app.config import Settings
+from app.config import DEFAULT_MONGODB_URI, Settings
 from app.mongodb.client import log_ignored_options, open_client, outages
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import MultiplexStore
@@ -27,7 +27,6 @@ from app.pages.routes import create_pages
 from app.theatre.showings import Calendar
 from app.web import blueprint, openapi
 
-DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
 log = logging.getLogger(__name__)
 
 _PREPARE_SECONDS = 2
@@ -57,7 +56,7 @@ def create_app(
     `database` is any pymongo-compatible one, mongomock's too; by default it is the one that
     `settings` (by default the environment) name. `clock` returns the current instant, zone-aware.
     Raises SettingError when a setting cannot be used. MongoDB may be away or refuse to serve: the
-    service then answers 503 until it does.
+    service then responds with 503 until it does.
     """
     settings = settings or Settings.from_environ()
     if database is None:
@@ -86,7 +85,7 @@ def create_app(
     app.extensions["multiplex"] = MultiplexService(multiplex_store, calendar, clock)
     app.config["PHONE_REGION"] = settings.phone_region
 
-    operations.configure(app, stores)  # first, for even a refusal has an id
+    operations.configure(app, stores)  # first, because even a refusal has an id
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
     api = openapi.configure(app, unlimited=operations.PATHS)
     blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
@@ -114,7 +113,7 @@ def announce(settings: Settings) -> None:
     if settings.mongodb_uri:
         log_ignored_options(settings.mongodb_uri)
     if settings.staff_key is None:
-        log.warning("STAFF_KEY is not set: anyone may list and admit tickets, and set up the house")
+        log.warning("STAFF_KEY is not set: anyone may list and admit tickets, and set up screens")
     log.info("Show times are in %s", settings.theatre_timezone)
 
 

@@ -29,6 +29,9 @@ from app.theatre.showings import parse_timing
 
 Number = TypeVar("Number", int, float)
 
+# Where MONGODB_URI is not set; `python root.py` starts an embedded MongoDB instead.
+DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
+
 _MOST_REQUESTS = 10**9
 _HOURS = "hours from 0.0003 (a second) to 8760"
 _LONGEST_WINDOW = 366 * 24 * 3600  # seconds
@@ -97,7 +100,7 @@ def _mongodb_uri(text: str) -> str:
     # which errors name.
     if "@" in text.partition("//")[2].partition("?")[0].partition("/")[2]:
         raise ValueError(
-            "it has an @ behind its first /: user name and password must be percent-encoded"
+            "it has an @ after its first /: user name and password must be percent-encoded"
         )
     return text
 
@@ -122,7 +125,7 @@ def _path(text: str) -> Path:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("its name is not text in UTF-8") from None
+        raise ValueError("it is not valid UTF-8") from None
     return Path(text)
 
 
@@ -132,9 +135,9 @@ def _show_times(text: str) -> tuple[str, ...]:
         try:
             time = parse_timing(part.strip())
         except ValueError:
-            raise ValueError(f"its time {number} is not a time of day as HH:MM") from None
+            raise ValueError(f"its time {number} is not a time of day in the form HH:MM") from None
         if time in times:
-            raise ValueError(f"{time} is there twice")
+            raise ValueError(f"it lists {time} twice")
         times.append(time)
     return tuple(sorted(times))
 
@@ -166,12 +169,12 @@ def _rate_limit(text: str) -> RateLimitItem:
     try:
         limit, *more = limits.parse_many(text)
     except ValueError:
-        raise ValueError("it is not an amount and a time") from None
+        raise ValueError("it is not a number of requests and a time") from None
     if more:
         raise ValueError("it is more than one limit")
     # It would take "5 per 0 seconds" for one second.
     if re.search(r"(?<![0-9])0+(?![0-9])", text):
-        raise ValueError("it allows 0 requests, or in no time")
+        raise ValueError("it allows no requests, or its time is zero")
     if limit.amount > _MOST_REQUESTS:
         raise ValueError(f"it allows more than {_MOST_REQUESTS} requests")
     if limit.get_expiry() > _LONGEST_WINDOW:

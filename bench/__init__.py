@@ -1,1 +1,1 @@
-"""Box Office measured beside what its users might pick instead; `python -m bench` runs it all."""
+"""Benchmarks: Box Office compared with the alternatives; `python -m bench` runs them all."""

@@ -18,7 +18,7 @@ _PARTS = ("overselling", "rush", "profile", "memory", "growth")
 
 
 def main() -> None:
-    """Measure the box office beside what its users might pick instead."""
+    """Compare the box office with the alternatives."""
     names = [*parts.WORKLOADS, *_PARTS]
     parser = argparse.ArgumentParser(prog="bench", description=main.__doc__)
     option = parser.add_argument
@@ -35,7 +35,7 @@ def main() -> None:
         folder = arguments.against.absolute()
         python = arguments.against_python or folder / ".venv/bin/python"
         if not python.exists():
-            parser.error(f"there is no {python}: set --against-python")
+            parser.error(f"{python} does not exist; set --against-python")
         before = Contender("box office before", "root.py", folder, python.absolute())
 
     rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (7, 3, 1)

@@ -50,7 +50,7 @@ def request(method: str, path: str, body: dict[str, Any] | None = None) -> bytes
 
 
 def send(port: int, requests: Iterator[bytes], connections: int, seconds: float = inf) -> Responses:
-    """Send requests until none is left or the time is up, and wait for the last responses.
+    """Send requests until none are left or time is up, and wait for the last responses.
 
     Each connection sends its next request when it has the response to the one before.
     """
@@ -118,7 +118,7 @@ def medians(turns: Iterable[Turn]) -> Turn:
 
 @dataclass
 class Row:
-    """A workload at a number of connections, its turns, and the statuses that it should not get."""
+    """A workload at a number of connections, its turns, and the unexpected statuses."""
 
     workload: Workload
     connections: int = CONNECTIONS

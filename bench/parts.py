@@ -41,7 +41,7 @@ _OWNERS = {
     "reading": r"/(marshmallow|webargs|flask_smorest|phonenumbers)/"
     r"|/app/web/(reading|fields)\.py|/app/\w+/(schemas|phones)\.py",
     "Flask": r"/(flask|werkzeug)/",
-    "server": r"/gunicorn/|/app/web/worker\.py",  # and what is left: gevent
+    "server": r"/gunicorn/|/app/web/worker\.py",  # and the rest: gevent
     "own code": r"/app/",
 }
 _WAITING = "waiting"  # the supervisor's samples and those of gunicorn's arbiter
@@ -120,7 +120,7 @@ def throughput(run: Run) -> None:
 
 
 def overselling(run: Run) -> None:
-    """Count the tickets of houses that 1,000 requests want at once, five houses each."""
+    """Count the tickets sold when 1,000 requests compete for a house, in five houses each."""
     table = []
     for number, contender in enumerate((BOX_OFFICE, CHECK, FASTAPI)):
         with running(contender, run.mongodb, f"overselling_{number}") as server:
@@ -194,7 +194,7 @@ def profile(run: Run) -> None:
 
 
 def memory(run: Run) -> None:
-    """Read the memory over 200,000 requests, half bookings, half refusals, views and `GET /`."""
+    """Measure memory over 200,000 requests: half bookings, half refusals, views and `GET /`."""
     requests = 200_000 // run.divisor
     with running(BOX_OFFICE, run.mongodb, "memory") as server:
         workloads = of_box_office(server)

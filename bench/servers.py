@@ -74,7 +74,7 @@ class Server:
 
 @contextmanager
 def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> Iterator[Server]:
-    """Run a contender on this database until the end of the block, once it listens.
+    """Run a contender on this database until the block ends; it listens when the block starts.
 
     It does not log requests. Raises RuntimeError with its output when it does not start.
     """

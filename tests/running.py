@@ -144,7 +144,7 @@ class Service:
         requests: Iterable[Callable[[Connection], Answer]],
         clients: int = 64,
     ) -> list[Answer]:
-        """Make the requests from so many connections, which all start at the same moment."""
+        """Make the requests from this many connections, which all start at the same moment."""
         todo = iter(list(requests))
         answers: list[Answer] = []
         start = threading.Barrier(clients)

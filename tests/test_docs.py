@@ -24,18 +24,18 @@ RULES = [rule for rule in APP.url_map.iter_rules() if "<path:filename>" not in r
 
 
 @pytest.mark.parametrize("name", [field.name.upper() for field in fields(Settings)])
-def test_settings(name: str) -> None:
+def test_every_setting_is_documented(name: str) -> None:
     assert len(re.findall(rf"^\| `{name}` \|", SETTINGS, re.MULTILINE)) == 1
 
 
 @pytest.mark.parametrize("code", [problem.code for problem in PROBLEMS])
-def test_error_codes(code: str) -> None:
+def test_every_error_code_is_documented(code: str) -> None:
     assert f"`{code}`" in API
 
 
 @pytest.mark.parametrize("document", [README, API], ids=["README", "api"])
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_routes(rule: Rule, document: str) -> None:
+def test_every_route_is_documented(rule: Rule, document: str) -> None:
     path = re.sub(r"<(.*?)>", r"{\1}", rule.rule)
     if document is README:
         path = path.removesuffix("/") or "/"  # /docs/ is /docs

@@ -14,7 +14,7 @@ DOCUMENTS = [
     for folder in (".", "docs", "docs/decisions", "docs/postman", "deploy")
     for path in (PROJECT / folder).glob("*.md")
 ]
-# Each is written by the command that measures what it tells of.
+# Each is written by the command that measures its figures.
 MEASURED = {PROJECT / "docs/benchmarks.md", PROJECT / "docs/faults.md"}
 
 SECURITY = (PROJECT / "docs/security.md").read_text()
@@ -42,7 +42,7 @@ def names_in(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("file", "name"), sorted(set(TESTS)))
-def test_tests_that_are_named(file: str, name: str) -> None:
+def test_named_tests_exist(file: str, name: str) -> None:
     assert name.rpartition("::")[2].startswith("test_")
     assert name in names_in(PROJECT / file)
 
@@ -53,7 +53,7 @@ def test_every_risk_has_a_test(number: int) -> None:
     assert re.search(r"`tests/[\w/]+\.py::[\w:]+`", row)
 
 
-def test_no_test_is_named_in_another_way() -> None:
+def test_every_named_test_is_checked() -> None:
     assert len(TESTS) == SECURITY.count(".py::")
 
 
@@ -61,13 +61,13 @@ def test_no_test_is_named_in_another_way() -> None:
     ("document", "link"),
     [pytest.param(*pair, id=f"{pair[0].relative_to(PROJECT)}-{pair[1]}") for pair in LINKS],
 )
-def test_links(document: Path, link: str) -> None:
+def test_linked_files_exist(document: Path, link: str) -> None:
     target = (document.parent / link).resolve()
     assert target.exists() or target in MEASURED
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_links_into_a_page_lead_to_a_heading(document: Path) -> None:
+def test_linked_headings_exist(document: Path) -> None:
     for path, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", document.read_text()):
         target = document.parent / path if path else document
         headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)

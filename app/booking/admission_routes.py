@@ -24,7 +24,7 @@ blueprint = Blueprint(
     "Door",
     __name__,
     url_prefix="/admissions",
-    description="Let tickets in, once; their answers show neither `ticket_id` nor `phone`.",
+    description="Admit tickets, once each; responses show neither `ticket_id` nor `phone`.",
 )
 
 
@@ -49,10 +49,10 @@ def admission_service() -> AdmissionService:
 def admit(**fields: Any) -> tuple[DoorTicket, dict[str, str]]:
     """Admit a ticket
 
-    Of any number of requests at once, one gets it. The door is open from `ADMISSION_HOURS` before
-    the showing until the ticket expires. A refusal shows the `ticket`. With an `Idempotency-Key`,
-    a request that is sent again answers as the first did; a key belongs to the ticket that it
-    admitted.
+    However many requests arrive at once, only one admits the ticket. The door is open from
+    `ADMISSION_HOURS` before the showing until the ticket expires. A refusal shows the `ticket`.
+    With an `Idempotency-Key`, a request that is sent again gets the same response; a key belongs to
+    the ticket that it admitted.
     """
     admitted = admission_service().admit(**fields)
     return admitted.made, replay_headers(admitted, "admission")
@@ -66,6 +66,6 @@ def admit(**fields: Any) -> tuple[DoorTicket, dict[str, str]]:
 def undo_admission(admission_code: str) -> DoorTicket:
     """Take a mistaken admission back
 
-    Again is fine. A ticket that was not admitted stays so.
+    Repeating this is harmless. A ticket that was not admitted stays that way.
     """
     return admission_service().undo(admission_code)

@@ -1,4 +1,4 @@
-"""The door: tickets are admitted by their code, once, and what the staff see of them."""
+"""The door: admits each ticket once, by its code, and shows staff what they need of it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class AdmissionService:
         """Admit a ticket, once, in one atomic write.
 
         `timing` and `day` say which tickets the door takes. The same `key` with the same request
-        answers as the first time; it belongs to the ticket that it admitted, and is free for other
+        returns the same ticket; it belongs to the ticket that it admitted, and is free for other
         tickets. Raises TicketNotFound, OtherShowing, TicketExpired, AlreadyAdmitted,
         AdmissionNotOpen or IdempotencyKeyReused; all but the first have the `ticket`.
         """
@@ -101,7 +101,7 @@ class AdmissionService:
                 return Outcome(self._shown(stored, now), replayed=True)
             if refusal := self._refusal(stored, timing, day, now):
                 raise refusal
-            # What stood against it has gone meanwhile: an admission was taken back, for example.
+            # Whatever prevented the admission is gone: it was taken back, for example.
 
     def undo(self, admission_code: str) -> DoorTicket:
         """Take a mistaken admission back, if there is one; raises TicketNotFound."""

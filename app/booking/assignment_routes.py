@@ -64,7 +64,7 @@ def timetable_faults(
 def booking_faults(
     timing: str | None = None, day: date | None = None, seat: int | None = None, **_: Any
 ) -> dict[str, list[str]]:
-    """Return what keeps the seat that a request names from being booked, by field."""
+    """Return what prevents booking the seat that a request names, by field."""
     return booking_service().booking_faults(timing, day, seat)
 
 
@@ -99,8 +99,8 @@ def book(**fields: Any) -> tuple[Ticket, dict[str, str]]:
 
     `HH:MM` alone means the next showing: today's until that minute has passed, then tomorrow's. A
     showing takes 20 tickets, unless the theatre has set another number. Without a `seat`, any free
-    one is given. The answer's `ticket_id` is the key to the ticket. With an `Idempotency-Key`, a
-    request that is sent again books once.
+    one is given. The response's `ticket_id` gives access to the ticket. With an
+    `Idempotency-Key`, a request that is sent again books once.
     """
     booking = booking_service().book(**fields)
     location = url_for("Tickets.view_ticket", ticket_id=booking.made.ticket_id)
@@ -115,8 +115,8 @@ def update(**fields: Any) -> Ticket:
     """Change the timing of a ticket
 
     Without a `date` it keeps its date if that showing is still ahead, else it takes the next one.
-    Without a `seat` it gets any free one. Moving to its own showing changes the seat, if one is
-    given, and else nothing. A refused move leaves the ticket as it was.
+    Without a `seat` it gets any free one. Moving to its own showing changes the seat if one is
+    given, and otherwise nothing. A refused move leaves the ticket as it was.
     """
     return booking_service().move(**fields)
 
@@ -154,6 +154,6 @@ def view_on_time(timing: str, day: date | None = None) -> list[Ticket]:
 def view_user(ticket_id: str) -> Ticket:
     """View a ticket
 
-    Whoever has the `ticket_id` may.
+    Anyone who has the `ticket_id` may view it.
     """
     return booking_service().ticket(ticket_id)

@@ -1,4 +1,4 @@
-"""Phone numbers as customers write them, and how two spellings of one number are recognised."""
+"""Phone numbers as customers write them; different spellings of a number are recognised."""
 
 from __future__ import annotations
 

@@ -13,13 +13,11 @@ from app.booking.phones import parse_phone
 from app.theatre import examples
 from app.web.fields import Day, Text, Timing, WholeNumber
 
-_ADMISSION_CODE = "7KQ4M2XN0PVR"
-examples.TICKET_ID = examples.ADMISSION_CODE + "q3vLrWm0T1yQ8bXo5eZkNA"
 _ADMISSION_CODE = "[ -]*[0-9A-Za-z][0-9A-Za-z -]*"
 
 
 class TicketId(fields.String):
-    """An id as the box office hands them out, or one that could be (base64url, up to 128)."""
+    """A ticket id: 1 to 128 characters of base64url."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -33,7 +31,7 @@ class TicketId(fields.String):
 
 
 class AdmissionCode(fields.String):
-    """An admission code as people type it: letters and digits, with or without spaces, hyphens."""
+    """An admission code as people type it, with or without spaces and hyphens."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(max=64), **kwargs)
@@ -80,13 +78,13 @@ class BookingSchema(Schema):
     phone = PhoneNumber(
         required=True,
         metadata={
-            "description": "A valid phone number; without a `+` it is a national one.",
+            "description": "A valid phone number; without a `+` it is read as a national one.",
             "example": examples.PHONE,
         },
     )
     timing = Timing(
         required=True,
-        metadata={"description": "A time of the timetable.", "example": examples.TIMING},
+        metadata={"description": "A time in the timetable.", "example": examples.TIMING},
     )
     day = Day(
         data_key="date",
@@ -132,7 +130,9 @@ class MoveSchema(Schema):
         """Refuse a request that names nothing to change."""
         names = ("timing", "date", "seat")
         if not any(name in sent for name in names):
-            raise ValidationError({name: ["Name a timing, date or seat."] for name in names})
+            raise ValidationError(
+                {name: ["Give at least one of timing, date and seat."] for name in names}
+            )
 
 
 class TicketPhoneHeaders(Schema):
@@ -158,7 +158,7 @@ class TicketPhoneSchema(TicketIdSchema):
 class DaySchema(Schema):
     """An optional day."""
 
-    day = Day(data_key="date", metadata={"description": "A day of the booking window."})
+    day = Day(data_key="date", metadata={"description": "A day in the booking window."})
 
 
 class TimingSchema(Schema):

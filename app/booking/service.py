@@ -124,8 +124,7 @@ class BookingService:
             booked=len(taken),
             available=available,
             bookable=available > 0
-            and not showing.has_started(now)
-            and not self._calendar.date_fault(showing.date, now),
+            and not self._booking_faults(showing.timing, showing.date, None, now),
         )
 
     def timetable_faults(
@@ -137,7 +136,7 @@ class BookingService:
     def booking_faults(
         self, timing: str | None = None, day: date | None = None, seat: int | None = None
     ) -> dict[str, list[str]]:
-        """Return what keeps a seat of a showing from being booked, by field; None is not judged.
+        """Return what prevents booking a seat of a showing, by field; None is not checked.
 
         The showing has to be in the timetable, still ahead, and within the booking window.
         """
@@ -148,7 +147,8 @@ class BookingService:
     ) -> dict[str, list[str]]:
         faults = {}
         if timing and timing not in self._show_times:
-            faults["timing"] = [f"Not in the timetable, which has {', '.join(self._show_times)}."]
+            times = ", ".join(self._show_times)
+            faults["timing"] = [f"Not in the timetable. The show times are {times}."]
         if day and (fault := self._calendar.date_fault(day, now)):
             faults["date"] = [fault]
         return faults
@@ -178,8 +178,8 @@ class BookingService:
     ) -> Outcome[Ticket]:
         """Book this seat, or else any free one.
 
-        The same `key` with the same request books once and answers alike. Raises InvalidRequest,
-        SoldOut, SeatTaken or IdempotencyKeyReused.
+        The same `key` with the same request books once and returns the same ticket. Raises
+        InvalidRequest, SoldOut, SeatTaken or IdempotencyKeyReused.
         """
         chosen = {} if seat is None else {"seat": seat}
         request = IdempotentRequest.of(
@@ -209,7 +209,7 @@ class BookingService:
         day: date | None = None,
         seat: int | None = None,
     ) -> Ticket:
-        """Move a ticket to another showing or seat, in one atomic write; what is None stays.
+        """Move a ticket to another showing or seat, in one atomic write; None means unchanged.
 
         Without `day` it keeps its date if that showing is ahead, else it takes the next one.
         Without `seat` it gets any free one in another showing, and keeps its own in its own.
@@ -234,7 +234,7 @@ class BookingService:
                 moved = None
             if moved:
                 return self._shown(moved, now)
-            # The ticket was moved, admitted or deleted meanwhile: look again at what it is now.
+            # The ticket was moved, admitted or deleted meanwhile: read it again.
 
     def delete(self, ticket_id: str, phone: Phone) -> None:
         """Delete a ticket and free its seat.

@@ -54,7 +54,7 @@ class StoredTicket:
 
     @property
     def ticket_id(self) -> str:
-        """The capability of the ticket's owner."""
+        """The owner's secret: whoever has it may view the ticket."""
         return self.admission_code + self.secret
 
 
@@ -150,16 +150,16 @@ class TicketStore:
     def move(
         self, ticket: StoredTicket, showing: Showing, seat: int | None = None
     ) -> StoredTicket | None:
-        """Give `ticket` this seat, or else any free one, in `showing`; return it as it is then.
+        """Move `ticket` to this seat, or else any free one, in `showing`; return the moved ticket.
 
         That is one write. Returns None, having changed nothing, when the ticket has left the
-        showing that `ticket` names, is admitted or deleted. Raises SoldOut when no seat is free,
-        and SeatTaken when that one is not.
+        showing that `ticket` names, was admitted or was deleted. Raises SoldOut when no seat is
+        free, and SeatTaken when that one is not.
         """
         unmoved = {**_owned(ticket.ticket_id), **ticket.showing.identity(), **_NOT_ADMITTED}
 
         def update(seat: int) -> StoredTicket | None:
-            # Not by findAndModify, of which mongod logs a refused one with the ticket's id.
+            # Not by findAndModify: mongod logs a refused one with the ticket's id.
             change = {"$set": {**showing.as_document(), "seat": seat}}
             if self._tickets.update_one(unmoved, change).matched_count == 0:
                 return None
@@ -187,7 +187,7 @@ class TicketStore:
         day: date | None = None,
         request: IdempotentRequest | None = None,
     ) -> StoredTicket | None:
-        """Admit a ticket at the instant `at`, in one write, and return it as it is then.
+        """Admit a ticket at the instant `at`, in one write, and return the admitted ticket.
 
         Returns None, having changed nothing, unless the ticket is there, is not admitted, and its
         showing is after one instant and not after the other; and of `timing` and `day` if given.
@@ -209,7 +209,7 @@ class TicketStore:
         return self._change({"_id": admission_code}, {"$unset": {"admission": True}})
 
     def find_by_code(self, admission_code: str) -> StoredTicket | None:
-        """Return the ticket with this admission code, if any, as no failover can undo it."""
+        """Return the ticket with this admission code, if any, as a majority has it."""
         document = find_settled(self._tickets, {"_id": admission_code})
         return _ticket(document) if document else None
 

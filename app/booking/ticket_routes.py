@@ -43,7 +43,7 @@ def list_tickets(timing: str, day: date | None = None) -> list[Ticket]:
 def view_ticket(ticket_id: str) -> Ticket:
     """View a ticket
 
-    Whoever has the `ticket_id` may.
+    Anyone who has the `ticket_id` may view it.
     """
     return booking_service().ticket(ticket_id)
 
@@ -53,9 +53,9 @@ def view_ticket(ticket_id: str) -> Ticket:
 @blueprint.response(200, {"type": "string"}, content_type="image/svg+xml")
 @blueprint.refuses(TicketNotFound)
 def show_qr_code(ticket_id: str) -> Response:
-    """Show the QR code that admits
+    """Show the QR code for the door
 
-    It holds the ticket's admission code, which leads neither to its phone nor to its `ticket_id`.
+    It holds the admission code, which reveals neither the phone nor the `ticket_id`.
     """
     code = segno.make_qr(booking_service().ticket(ticket_id).admission_code, error="m")
     image = io.BytesIO()
@@ -71,9 +71,9 @@ def show_qr_code(ticket_id: str) -> Response:
 def move_ticket(**fields: Any) -> Ticket:
     """Change the timing, date or seat of a ticket
 
-    At least one of them; what is not named stays. But where the new timing has passed on the
-    ticket's date, it takes the next showing, and in another showing any free seat. A refused move
-    leaves the ticket as it was.
+    At least one is required; the others stay. If the new timing has passed on the ticket's date,
+    the ticket moves to the next showing, and in another showing it gets any free seat. A refused
+    move leaves the ticket as it was.
     """
     return booking_service().move(**fields)
 

@@ -9,8 +9,8 @@ What always holds:
 - There is no timer and no minimum. A lone request is sent at once, in one round trip.
 - A batch starts after each of its requests has arrived. A read that is shared is therefore never
   older than the question. A cache, or a read already under way, could not promise that.
-- Each caller gets the result, or the error, of its own request. An error of the whole command is
-  everybody's.
+- Each caller gets the result, or the error, of its own request. An error of the whole command
+  goes to everybody.
 - Batches are taken in order of arrival, and at most one is under way.
 - As long as somebody queues, somebody leads. A leader that is killed, by whatever exception, hands
   over first.

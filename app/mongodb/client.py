@@ -24,17 +24,17 @@ from pymongo.errors import (
 
 Document = dict[str, Any]
 
-# For lists: all in the first answer (which takes 16 MiB), where MongoDB would stop at 101.
+# For lists: all in the first reply (up to 16 MiB), where MongoDB would stop at 101.
 ONE_BATCH = 100_000
 
-# Options that promises rest on, whatever a connection string says; None stands for the default.
+# Options that our promises depend on, whatever the connection string says; None is the default.
 _OURS: dict[str, Any] = {
     # A customer sees their own booking at once, and a refusal rests on the latest state.
     "readPreference": "primary",
     "readPreferenceTags": None,
     "maxStalenessSeconds": None,
     "readConcernLevel": "local",
-    # What was answered is in the journals of a majority of nodes: it survives the loss of any one.
+    # What we confirm is in the journals of a majority of nodes: it survives the loss of any one.
     "w": "majority",
     "journal": True,
     "fsync": None,
@@ -124,7 +124,7 @@ def open_client(uri: str) -> MongoClient[Document]:
 
 
 def renew_connections(client: MongoClient[Document]) -> None:
-    """Replace the idle connections of `client` by new ones, which authenticate anew.
+    """Replace the idle connections of `client` by new ones, which authenticate again.
 
     One whose user was dropped stays without rights, even when that user is created again.
     """
@@ -142,7 +142,7 @@ def log_ignored_options(uri: str) -> None:
     }
     if ignored:
         log.warning(
-            "MONGODB_URI cannot change what bookings rest on; ignored: %s", ", ".join(ignored)
+            "MONGODB_URI has options that the service sets itself; ignored: %s", ", ".join(ignored)
         )
 
 
@@ -214,7 +214,7 @@ class OutageLog:
         self._reason = reason
         if is_news:
             self._told[reason] = now
-            log.warning("MongoDB cannot be used; answering 503 until it can: %s", reason)
+            log.warning("MongoDB cannot be used; responding with 503 until it can: %s", reason)
 
     def end(self) -> None:
         """Log that MongoDB can be used again, if it could not and no request says otherwise."""
@@ -230,7 +230,7 @@ outages = OutageLog()  # one for each process, like its log
 def find_settled(
     collection: Collection[Document], wanted: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Return a document like `find_one`, once it is as safe from a failover as an own write."""
+    """Return a document like `find_one`, once it is as durable as our own writes."""
     # A write that changes nothing waits for the acknowledgement of all that came before it.
     return collection.find_one_and_update(wanted, {"$unset": {"never_set": True}})
 
@@ -261,9 +261,9 @@ def upsert(
     change: Mapping[str, Any],
     projection: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Change the document that is wanted, or a new one, and return it as it is then.
+    """Change the wanted document, or create it, and return it as it is afterwards.
 
-    Raises DuplicateKeyError when two at once make the same new one.
+    Raises DuplicateKeyError when two callers create the same one at once.
     """
     changed = collection.find_one_and_update(
         wanted, change, projection, upsert=True, return_document=ReturnDocument.AFTER
@@ -272,7 +272,7 @@ def upsert(
 
 
 def clashes_in(error: DuplicateKeyError, field: str) -> bool | None:
-    """Tell whether it is the unique index on `field` that refused; None if that is not known."""
+    """Tell whether the unique index on `field` refused the write; None if that is unknown."""
     # mongomock gives no details.
     details = error.details or {}
     return field in details["keyPattern"] if "keyPattern" in details else None

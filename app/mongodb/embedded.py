@@ -1,4 +1,4 @@
-"""A MongoDB of the service's own: a real `mongod`, on a Unix socket in a private folder."""
+"""The service's own MongoDB: a real `mongod`, on a Unix socket in a private folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class EmbeddedMongoDBError(Exception):
 def die_with_parent(parent: int) -> None:
     """Have this process sent SIGTERM when its parent dies, even by `kill -9` (Linux only).
 
-    `parent` is the parent's process id, for it may have died before this was called.
+    `parent` is the parent's process id; it may have died before this was called.
     """
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -73,8 +73,8 @@ def find_mongod() -> Path:
             if bundled.exists():
                 return bundled
     raise EmbeddedMongoDBError(
-        "There is no MongoDB server for this machine: neither is a mongod on PATH, nor does one "
-        "come with the installed packages (they have one for Linux on x86-64 and for macOS). "
+        "There is no MongoDB server for this machine: there is no mongod on PATH, and none in "
+        "the installed packages (they bring one on Linux x86-64 and macOS only). "
         "Install MongoDB, or set MONGODB_URI to a server that runs elsewhere."
     )
 
@@ -111,7 +111,7 @@ class EmbeddedMongoDB:
         return self._process.pid if self._process else 0
 
     def __enter__(self) -> Self:
-        """Start; raises EmbeddedMongoDBError with the reason when that cannot be."""
+        """Start; raises EmbeddedMongoDBError with the reason if it cannot."""
         self._mongod = find_mongod()
         self._claim_data_dir()
         try:
@@ -151,7 +151,7 @@ class EmbeddedMongoDB:
         except OSError:
             lock.close()
             raise EmbeddedMongoDBError(
-                f"Another service is running on DATA_DIR={self._data_dir}. Stop it first, or set "
+                f"Another service is using DATA_DIR={self._data_dir}. Stop it first, or set "
                 "another DATA_DIR and PORT."
             ) from None
         self._lock = lock
@@ -173,7 +173,8 @@ class EmbeddedMongoDB:
                     fcntl.flock(mongod_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return
         raise EmbeddedMongoDBError(
-            f"A mongod from an earlier run still has DATA_DIR={self._data_dir} and does not stop."
+            f"A mongod from an earlier run is still using DATA_DIR={self._data_dir} and will not "
+            "stop."
         )
 
     def _start(self) -> None:
@@ -220,7 +221,7 @@ class EmbeddedMongoDB:
                     stderr=stderr,
                     # Ctrl-C reaches the whole group, and mongod has to outlive the requests.
                     start_new_session=True,
-                    # A few calls, looked up long before, are safe beside other threads. To Linux
+                    # A few calls, looked up long before, are safe alongside other threads. To Linux
                     # the parent is the thread that forks; the main one and the keeper live on.
                     preexec_fn=partial(die_with_parent, os.getpid()),
                 )
@@ -230,7 +231,7 @@ class EmbeddedMongoDB:
             ) from None
 
     def _reason(self, log_start: int) -> str:
-        """Return the gravest of what `mongod` logged since the byte `log_start`."""
+        """Return the most severe error that `mongod` logged since the byte `log_start`."""
         entries = []
         with contextlib.suppress(OSError), self._log.open("rb") as lines:
             lines.seek(log_start)
@@ -286,7 +287,7 @@ def _text(entry: dict[str, Any]) -> str:
 
 
 def _what_to_install(loaders_words: str) -> str:
-    """Return a remark for the operator where a library cannot be loaded, or ''."""
+    """Return what to install if a library cannot be loaded, or ''."""
     library = re.search(r"loading shared libraries: (\w+)\.so\.?(\S*): cannot", loaders_words)
     if not library:
         too_old = re.search(r"version `\S+' not found", loaders_words)
@@ -302,7 +303,7 @@ def _client(uri: str) -> MongoClient[dict[str, Any]]:
 
 
 def _until(seconds: float) -> Iterator[None]:
-    """Yield every 50 ms for so many seconds."""
+    """Yield every 50 ms for this many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         yield

@@ -1,4 +1,4 @@
-"""The indexes that promises rest on: created before the first use, and again when they are lost."""
+"""The indexes that our promises depend on: created before first use, and again if they are lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INDEX_OPTIONS_CONFLICT = 85
 
 
 class CannotBeUsed(ConnectionFailure):
-    """MongoDB does not let this service have its indexes; its text is MongoDB's reason."""
+    """MongoDB refuses to create this service's indexes; its text is MongoDB's reason."""
 
 
 class Indexes:
@@ -52,7 +52,7 @@ class Indexes:
 
     @property
     def collection(self) -> Collection[Document]:
-        """The collection, for what duplicates do no harm to: reading and deleting.
+        """The collection, for operations that duplicates do not harm: reading and deleting.
 
         Raises CannotBeUsed when MongoDB cannot be used.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from flask import current_app
@@ -27,7 +28,10 @@ from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
-    "Multiplex", __name__, url_prefix="/api", description="Screens, movies, and seats at the door."
+    "Multiplex",
+    __name__,
+    url_prefix="/api",
+    description="Screens, movies that play daily, and their tickets.",
 )
 
 
@@ -66,9 +70,9 @@ def list_screens() -> list[Screen]:
 @blueprint.response(201, response_schema(Movie)())
 @blueprint.refuses(ScreenNotFound)
 def add_movie(**fields: Any) -> Movie:
-    """Let a movie play daily on a screen
+    """Schedule a movie to play daily on a screen
 
-    At its `showtime`, or at this minute if none is given. Its tickets are not on sale yet.
+    At its `showtime`, or at the current minute if none is given. Its tickets are not on sale yet.
     """
     return multiplex_service().add_movie(**fields)
 
@@ -92,13 +96,18 @@ def list_movies() -> list[Movie]:
 def put_on_sale(movie: int) -> Movie:
     """Put a movie's tickets on sale
 
-    Again is fine. Refused when the next showing has no seat left.
+    Repeating this is harmless. Refused if the next showing has no seats left.
     """
     return multiplex_service().put_on_sale(movie)
 
 
+def date_faults(day: date | None = None, **_: Any) -> dict[str, list[str]]:
+    """Return what is wrong with the day that a purchase names, by field."""
+    return multiplex_service().date_faults(day)
+
+
 @blueprint.post("/tickets")
-@blueprint.reads(headers=IdempotencyHeaders(), body=NewPurchaseSchema())
+@blueprint.reads(headers=IdempotencyHeaders(), body=NewPurchaseSchema(), more_faults=date_faults)
 @blueprint.response(201, response_schema(Purchase)(), headers=REPLAYED_HEADER)
 @blueprint.refuses(MovieNotFound, NotOnSale, NotEnoughSeats, ShowingStarted, IdempotencyKeyReused)
 def buy(**fields: Any) -> tuple[Purchase, dict[str, str]]:

@@ -81,7 +81,7 @@ class MultiplexService:
         self._clock = clock
 
     def add_screen(self, seats: int) -> Screen:
-        """Set up a screen with so many seats."""
+        """Set up a screen with this many seats."""
         screen = self._store.add_screen(seats)
         return Screen(screen.number, screen.seats, movies=[])
 
@@ -92,14 +92,14 @@ class MultiplexService:
             for screen in self._store.screens()
         }
         for movie in self.movies():
-            if movie.screen in screens:  # and not set up since they were read
+            if movie.screen in screens:  # not if its screen was set up since they were read
                 screens[movie.screen].movies.append(movie)
         return list(screens.values())
 
     def add_movie(
         self, screen: int, showtime: str | None = None, title: str | None = None
     ) -> Movie:
-        """Let a movie play daily, from now on if no showtime is given. Raises ScreenNotFound."""
+        """Schedule a movie to play daily, by default at this minute. Raises ScreenNotFound."""
         found = self._store.screen(screen)
         if not found:
             raise ScreenNotFound
@@ -121,13 +121,19 @@ class MultiplexService:
             raise SoldOut
         return shown
 
+    def date_faults(self, day: date | None) -> dict[str, list[str]]:
+        """Return what keeps tickets of this day from being bought, by field."""
+        fault = self._calendar.date_fault(day, self._clock()) if day else None
+        return {"date": [fault]} if fault else {}
+
     def buy(
         self, movie: int, amount: int = 1, day: date | None = None, key: str | None = None
     ) -> Outcome[Purchase]:
         """Buy that many seats of the showing on `day`, or of the next one: all or none.
 
-        The same `key` with the same request buys once and answers alike. Raises MovieNotFound,
-        NotOnSale, InvalidRequest, ShowingStarted, NotEnoughSeats or IdempotencyKeyReused.
+        The same `key` with the same request buys once and returns the same purchase. Raises
+        MovieNotFound, NotOnSale, InvalidRequest, ShowingStarted, NotEnoughSeats or
+        IdempotencyKeyReused.
         """
         request = IdempotentRequest.of(key, movie=movie, amount=amount, date=day)
 

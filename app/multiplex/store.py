@@ -33,7 +33,7 @@ class StoredScreen:
 
 @dataclass(frozen=True, slots=True)
 class StoredMovie:
-    """A movie that plays daily at `showtime` (`HH:MM`) on a screen with so many seats."""
+    """A movie that plays daily at `showtime` (`HH:MM`) on a screen with this many seats."""
 
     number: int
     screen: int
@@ -58,7 +58,7 @@ class StoredPurchase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Order:
-    """A purchase that is yet to be made; no two are the same."""
+    """A purchase that is still to be made; no two are equal."""
 
     purchase_id: str
     ticket_ids: tuple[str, ...]
@@ -218,7 +218,7 @@ class MultiplexStore:
     def _sell_all(
         self, movie: StoredMovie, showing: Showing, orders: list[_Order]
     ) -> list[StoredPurchase | NotEnoughSeats | KeyTaken]:
-        """Sell to as many orders as the showing has seats for, in one write if all goes well."""
+        """Sell to as many orders as the showing has seats for, usually in one write."""
         outcomes: dict[_Order, StoredPurchase | NotEnoughSeats | KeyTaken] = {}
         seats_left = movie.seats  # or fewer, which MongoDB says when it refuses
         while waiting := [order for order in orders if order not in outcomes]:
@@ -286,7 +286,7 @@ class MultiplexStore:
         return int(sale["sold"]) if sale else 0
 
     def _next_number(self, of: str) -> int:
-        """Count one more of these, from 1, and return its number."""
+        """Return the next number for one of these, counting from 1."""
         while True:
             try:
                 return int(upsert(self._counters, {"_id": of}, {"$inc": {"count": 1}})["count"])

@@ -41,8 +41,8 @@ def configure(level: str, log_format: str = "auto") -> None:
 class NonBlockingHandler(logging.Handler):
     """Writes lines to a stream, and never waits until somebody reads them.
 
-    A line is lost when there is no room for it or nobody reads any more. None of a request waits
-    for the log, let alone all others of its process.
+    A line is lost if there is no room for it, or nobody reads any longer. No request waits for
+    the log, let alone all others of its process.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -72,7 +72,7 @@ class NonBlockingHandler(logging.Handler):
         return f"{self.format(record)}\n".encode(errors="backslashreplace")
 
     def _gap(self) -> logging.LogRecord:
-        text = "%s lines of the log were lost, as nobody read them"
+        text = "%s log lines were lost because nobody read them"
         return log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (self._lost,), None)
 
     def _write(self, line: bytes) -> bytes:
@@ -84,7 +84,7 @@ class NonBlockingHandler(logging.Handler):
 
 
 def _without_waiting(descriptor: int) -> int:
-    """Return a descriptor for the same stream, of which no write waits for a reader."""
+    """Return a descriptor for the same stream whose writes never wait for a reader."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         # One of our own, as others may write to this pipe or terminal and rely on waiting.

@@ -18,13 +18,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 NO_ROUTE = "none"
 
-# In seconds, around what a booking takes; the last is when clients are told to come back later.
+# Seconds, around what a booking takes; after the last, clients are told to come back later.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"))
 _COLUMNS = 32 * 1024  # more than the routes of the service need
 
 
 class SharedTable:
-    """A table of numbers that the processes which a server forks have in common.
+    """A table of numbers that all processes forked by a server share.
 
     Each process adds to a row of its own, and reads the sum of all rows. The memory belongs to no
     file, so a full disk cannot stop a booking, and nobody can remove it.

@@ -1,4 +1,4 @@
-"""How many requests a client may send; all processes count together, in MongoDB."""
+"""How many requests a client may send; counted in MongoDB for all processes together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from werkzeug.exceptions import TooManyRequests
 
 
 class _Counters(MongoDBStorage):
-    """The counters of `limits`, in a database that is given."""
+    """The counters of `limits`, in a database that is given.
+
+    `limits` itself takes a connection string only, and would open, and close, a client of its own.
+    """
 
     STORAGE_SCHEME = ["box-office"]
 
@@ -34,7 +37,7 @@ class _Counters(MongoDBStorage):
         return self._given.client
 
     def __del__(self) -> None:
-        """Leave the client open, which it would close, for it is not its own."""
+        """Leave the client open; the base class would close it."""
 
     @property
     def _database(self) -> Database[Any]:
@@ -45,7 +48,7 @@ class _Counters(MongoDBStorage):
 def configure(
     app: Flask, database: Database[Any], limit: RateLimitItem | None, exempt: tuple[str, ...]
 ) -> None:
-    """Refuse requests from an address that has sent as many as `limit` allows.
+    """Refuse requests from an address beyond `limit`.
 
     A window begins with its first request. Paths that start with one of `exempt` are not counted.
     """
@@ -54,10 +57,10 @@ def configure(
     limiter = FixedWindowRateLimiter(_Counters(database))
 
     @app.before_request
-    def refuse_what_is_too_much() -> None:
+    def refuse_too_many_requests() -> None:
         client = request.remote_addr or ""
         if request.path.startswith(exempt) or limiter.hit(limit, client):
             return
         seconds = math.ceil(limiter.get_window_stats(limit, client).reset_time - time.time())
-        # The window may have ended meanwhile, and then there is no end to tell.
+        # The window may have ended meanwhile; then its end is unknown.
         raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))

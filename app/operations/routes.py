@@ -16,7 +16,7 @@ from app.web.blueprint import Blueprint
 from app.web.problems import PROBLEMS
 from app.web.reading import REQUEST_ID_HEADER, request_id
 
-PATHS = ("/health/", "/metrics")  # which no customer's traffic may close
+PATHS = ("/health/", "/metrics")  # no rate limit, whatever customers send
 _READY_SECONDS = 4
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,11 @@ class Store(Protocol):
     """Where bookings or purchases are kept."""
 
     def prepare(self) -> None:
-        """Create what a write needs; raises PyMongoError when that cannot be."""
+        """Create what a write needs; raises PyMongoError if it cannot."""
 
 
 def configure(app: Flask, stores: Iterable[Store]) -> None:
-    """Give every request an id, the caller's if it is sane; log and count its response.
+    """Give every request an id, the caller's if it is well-formed; log and count its response.
 
     Neither log nor metrics hold what a customer sent: routes are named by their templates.
     The service is ready when each of the `stores` can be used.
@@ -55,7 +55,7 @@ def configure(app: Flask, stores: Iterable[Store]) -> None:
         try:
             _log_and_count(response.status_code)
         except Exception:
-            # What was booked is booked, and the customer has to hear of it.
+            # The booking is stored, so the customer must get the response.
             log.exception("A response could not be logged or counted")
         return response
 
@@ -101,9 +101,9 @@ def current_metrics() -> metrics.Metrics:
 @blueprint.get("/health/live")
 @blueprint.response(200, HealthSchema())
 def live() -> dict[str, str]:
-    """Tell that the process serves
+    """Report that the process is serving
 
-    It does not ask MongoDB. Restart the service when this fails.
+    This does not ask MongoDB. Restart the service when this fails.
     """
     return {"status": "ok"}
 
@@ -111,7 +111,7 @@ def live() -> dict[str, str]:
 @blueprint.get("/health/ready")
 @blueprint.response(200, HealthSchema())
 def ready() -> dict[str, str]:
-    """Tell whether bookings can be stored in MongoDB
+    """Report whether bookings can be stored in MongoDB
 
     Within four seconds. When this fails, a load balancer should send customers elsewhere.
     """

@@ -1,4 +1,4 @@
-"""Requests that may be sent again: what is stored of one, and how a repetition is answered."""
+"""Repeated requests: what is stored of each, and how a repetition gets the same response."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def once(
 ) -> Outcome[Result]:
     """Return what `act` stored, or else what was stored when `request` first succeeded.
 
-    `act` raises KeyTaken or a Refusal; the
-    latter is raised only if the key is new, because a repeated request must not be refused for
-    what has happened since. Raises IdempotencyKeyReused if the key came with another request.
+    `act` may raise KeyTaken or a Refusal. The Refusal is passed on only if the key is new, because
+    a repeated request must not be refused for what has happened since. Raises IdempotencyKeyReused
+    if the key came with another request.
     """
     while True:
         refusal = None
@@ -81,4 +81,4 @@ def once(
             return Outcome(earlier, replayed=True)
         if refusal:
             raise refusal
-        # What had the key was deleted just now, so it is free again.
+        # Whatever had the key was deleted just now, so the key is free again.

@@ -1,4 +1,4 @@
-"""Everything that the box office refuses, each with its status, its code and its sentence."""
+"""Why the box office refuses a request: the status, code and message of each reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Refusal(Exception):
     """A request that the box office refuses.
 
     `code` is stable and meant for programs, `detail` is one sentence for a customer, and `facts`
-    are further members of the problem document (such as `seats_left`), as in the `example`.
+    are extra members of the problem document (such as `seats_left`), as in the `example`.
     """
 
     status: ClassVar[HTTPStatus]
@@ -33,14 +33,14 @@ class MalformedJSON(Refusal):
 
 
 class InvalidRequest(Refusal):
-    """Fields are missing, unknown or wrong.
+    """Fields are missing, unknown or invalid.
 
     `errors` maps each bad field, by its name in the request, to a list of messages.
     """
 
     status = HTTPStatus.BAD_REQUEST
     code = "invalid_request"
-    detail = "Some fields of the request are missing, unknown or wrong; see errors."
+    detail = "Some fields of the request are missing, unknown or invalid; see errors."
     example = {"errors": {"field": ["Missing data for required field."]}}
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
@@ -49,11 +49,11 @@ class InvalidRequest(Refusal):
 
 
 class Unauthorized(Refusal):
-    """What only the staff may do was asked for without the staff key."""
+    """The route is for staff, and the staff key is missing or wrong."""
 
     status = HTTPStatus.UNAUTHORIZED
     code = "unauthorized"
-    detail = "This is for the staff of the theatre; the staff key is missing or wrong."
+    detail = "Only theatre staff can do this; the staff key is missing or wrong."
     headers = {"WWW-Authenticate": "Bearer"}
 
 
@@ -70,7 +70,7 @@ class TicketNotFound(Refusal):
 
     status = HTTPStatus.NOT_FOUND
     code = "ticket_not_found"
-    detail = "There is no ticket with this id."
+    detail = "There is no ticket with this id or code."
 
 
 class ScreenNotFound(Refusal):
@@ -102,7 +102,7 @@ class NotEnoughSeats(Refusal):
 
     status = HTTPStatus.CONFLICT
     code = "not_enough_seats"
-    detail = "This showing does not have that many free seats."
+    detail = "This showing does not have that many seats left."
     example = {"seats_left": 2}
 
     def __init__(self, seats_left: int) -> None:
@@ -130,7 +130,7 @@ class SeatTaken(Refusal):
 
 
 class ShowingStarted(Refusal):
-    """The showing has begun, so its tickets and seats are no longer traded."""
+    """The showing has started, so its tickets cannot be moved and its seats cannot be bought."""
 
     status = HTTPStatus.CONFLICT
     code = "showing_started"
@@ -138,7 +138,7 @@ class ShowingStarted(Refusal):
 
 
 class TicketExpired(Refusal):
-    """The ticket's showing is long over; it awaits removal."""
+    """The ticket's showing is long over, and the ticket is about to be removed."""
 
     status = HTTPStatus.CONFLICT
     code = "ticket_expired"
@@ -146,7 +146,7 @@ class TicketExpired(Refusal):
 
 
 class AlreadyAdmitted(Refusal):
-    """The ticket was admitted at the instant `admitted_at`, and now stays as it is."""
+    """The ticket was admitted at `admitted_at`, and cannot be moved, deleted or admitted again."""
 
     status = HTTPStatus.CONFLICT
     code = "already_admitted"
@@ -155,7 +155,7 @@ class AlreadyAdmitted(Refusal):
 
 
 class AdmissionNotOpen(Refusal):
-    """The doors of the ticket's showing open at the instant `opens_at`."""
+    """The doors for the ticket's showing do not open until `opens_at`."""
 
     status = HTTPStatus.CONFLICT
     code = "admission_not_open"
@@ -164,15 +164,15 @@ class AdmissionNotOpen(Refusal):
 
 
 class OtherShowing(Refusal):
-    """The ticket belongs to another showing than the one that the door is for."""
+    """The ticket is for a different showing from the one at this door."""
 
     status = HTTPStatus.CONFLICT
     code = "other_showing"
-    detail = "This ticket is for another showing."
+    detail = "This ticket is for a different showing."
 
 
 class IdempotencyKeyReused(Refusal):
-    """The idempotency key came with a different request before."""
+    """The idempotency key was already used for a different request."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "idempotency_key_reused"

@@ -18,13 +18,13 @@ def parse_timing(text: str) -> str:
     Raises ValueError otherwise.
     """
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise ValueError("Not a time of day as HH:MM, from 00:00 to 23:59.")
+        raise ValueError("Not a time of day in the form HH:MM, from 00:00 to 23:59.")
     return text
 
 
 def parse_date(text: str) -> date:
     """Read a calendar day, `YYYY-MM-DD` in ASCII digits; raises ValueError otherwise."""
-    message = "Not a date as YYYY-MM-DD."
+    message = "Not a date in the form YYYY-MM-DD."
     # fromisoformat alone would also take 20261122 and 2026-W47-7.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise ValueError(message)
@@ -35,7 +35,7 @@ def parse_date(text: str) -> date:
 
 
 def as_utc(instant: datetime) -> datetime:
-    """Return a stored instant as an aware one; clients that are not tz_aware leave the zone out."""
+    """Return a stored instant with its zone, which clients that are not tz_aware leave out."""
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ class Showing:
         return {**self.identity(), "showing_at": self.at}
 
     def identity(self) -> dict[str, str]:
-        """Return those of the fields that tell this showing from all others."""
+        """Return the fields that identify the showing."""
         return {"timing": self.timing, "date": self.date.isoformat()}
 
     def has_started(self, now: datetime) -> bool:
@@ -83,8 +83,8 @@ class Calendar:
     def showing(self, timing: str, day: date) -> Showing:
         """Return the showing at `timing` on `day`.
 
-        A wall time that a change of the clocks skips is shifted forward by the gap, and one that
-        occurs twice means the first (PEP 495, `fold=0`).
+        A wall time that is skipped when the clocks change is shifted forward by the gap, and one
+        that occurs twice means the first (PEP 495, `fold=0`).
         """
         wall = datetime.combine(day, time.fromisoformat(timing), tzinfo=self.zone)
         return Showing(timing, day, wall.astimezone(UTC))
@@ -101,7 +101,7 @@ class Calendar:
         today = self.local(now).date()
         last = today + timedelta(days=self.advance_days)
         if day < today:
-            return "This date has passed."
+            return "This date is in the past."
         if day > last:
-            return f"Tickets are sold up to {last} only."
+            return f"Tickets are only on sale up to {last}."
         return None

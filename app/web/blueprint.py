@@ -1,4 +1,4 @@
-"""What all routes have in common: decorators that read and document them, and hooks."""
+"""What all routes share: decorators that read requests and document routes, and hooks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from marshmallow import Schema
 from app.theatre.idempotency import Outcome
 from app.theatre.refusals import InvalidRequest, Refusal
 from app.web import problems
-from app.web.reading import MOST_BYTES_READ, RequestReader, check_envelope
+from app.web.limits import MOST_BYTES_READ
+from app.web.reading import RequestReader, check_envelope
 from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 LOCATION_HEADER = {
-    "Location": {"description": "The address of what was made.", "schema": {"type": "string"}}
+    "Location": {"description": "The address of the new ticket.", "schema": {"type": "string"}}
 }
 REPLAYED_HEADER = {
     "Idempotency-Replayed": {
-        "description": "`true` when an earlier request with this key had done it.",
+        "description": "`true` if an earlier request with this key already did this.",
         "schema": {"type": "string"},
     }
 }
@@ -97,11 +98,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         return decorator
 
     def refuses(self, *kinds: type[Refusal]) -> Callable[[View], View]:
-        """Document what a route may refuse, beside what any route may."""
+        """Document what a route may refuse, in addition to what any route may."""
         return cast(Callable[[View], View], self.doc(refuses=kinds))
 
     def staff_only(self, view: View) -> View:
-        """Ask for the staff key, where one is set, before anything else is looked at."""
+        """Ask for the staff key, if one is set, before anything else is checked."""
 
         @wraps(view)
         def guarded(**path: str) -> Any:
@@ -113,7 +114,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
 
 
 def configure(app: Flask, staff_key: str | None) -> None:
-    """Give `app` what all requests and responses have in common; without a key, all is open."""
+    """Give `app` the hooks that all routes share; without a key, staff routes are open."""
     app.config["STAFF_KEY"] = staff_key
     app.json = JSONResponses(app)
     app.url_map.merge_slashes = False  # a redirect would be HTML

@@ -1,4 +1,4 @@
-"""The kinds of values a request may carry, stricter than marshmallow's, and response schemas."""
+"""Fields for requests, stricter than marshmallow's, and response schemas."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from app.theatre.showings import parse_date, parse_timing
 # Control characters, line separators, lone surrogates (which no encoding can store), and what
 # overrides the direction of text (UAX #9), and so could disguise a name in a list.
 _FORBIDDEN = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]")
-# Spaces, format characters and fillers. The last three are blanks that Unicode counts as visible:
-# of Braille, of musical notation and of the Khitan script.
+# Spaces, format characters and fillers. The last five are blanks that Unicode counts as visible:
+# of Braille, of musical notation, of the Khitan script and of Egyptian hieroglyphs.
 _SHOWS_NOTHING = regex.compile(
-    r"[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800\U0001d159\U00016fe4]*"
+    r"[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800\U0001d159\U00016fe4\U00013441\U00013442]*"
 )
 
 
 class Text(fields.String):
-    """A string on one line, trimmed of surrounding spaces, with something visible in it.
+    """A string on one line, trimmed, with at least one visible character.
 
     Control characters and their like are refused wherever they stand, so a trailing newline is an
     error rather than silently dropped.
     """
 
     default_error_messages = {
-        "blank": "May not be blank.",
-        "control": "May not contain line breaks or other control characters.",
+        "blank": "Must not be blank.",
+        "control": "Must not contain line breaks or other control characters.",
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -92,7 +92,7 @@ class Day(fields.Date):
 
 
 class ResponseSchema(Schema):
-    """Describes a dataclass for the documentation, and leaves it to the JSON encoder to write.
+    """Describes a dataclass for the documentation; the JSON encoder writes it.
 
     marshmallow would convert it field by field; in a list of tickets that took a fifth of the
     request.
@@ -127,7 +127,7 @@ _FIELDS: dict[Any, type[fields.Field[Any]]] = {
 
 
 def _field(kind: Any, **options: Any) -> fields.Field[Any]:
-    """Return the field for the type of a dataclass's field; all are always there."""
+    """Return the marshmallow field for a dataclass field's type; all are required."""
     if get_origin(kind) is list:
         return fields.List(_field(*get_args(kind)), required=True, **options)
     if get_origin(kind) is UnionType:  # with None

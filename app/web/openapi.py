@@ -1,4 +1,4 @@
-"""The service documented by itself: `/openapi.json` from the code, and `/docs` to try it out."""
+"""The documentation: `/openapi.json`, made from the code, and `/docs` to try the API out."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def show_docs() -> str:
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # it has no types
-    """flask-smorest's API, whose errors are the problems that app.web.problems answers with."""
+    """flask-smorest's API, with the errors of app.web.problems."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = problems.ProblemSchema
 
 
 class Documentation(MarshmallowPlugin):
-    """Completes each operation: its name, an example of what it takes and gives, its refusals.
+    """Completes each operation: its name, an example of its request and response, its refusals.
 
     Routes whose paths begin with one of `unlimited` have no rate limit.
     """
@@ -137,7 +137,7 @@ class Documentation(MarshmallowPlugin):
 
 
 def _example(schema: Schema) -> Any:
-    """Return an example of what a schema describes, made of those of its fields."""
+    """Return an example of what a schema describes, made of its fields' examples."""
     example = {}
     for name, field in schema.fields.items():
         key = field.data_key or name
@@ -150,7 +150,7 @@ def _example(schema: Schema) -> Any:
 
 _REQUEST_ID_HEADER = {
     "X-Request-Id": {
-        "description": "The caller's id for this request, or else a new one.",
+        "description": "The caller's id for this request, or a new one.",
         "schema": {"type": "string"},
     }
 }

@@ -17,19 +17,19 @@ from werkzeug.exceptions import HTTPException
 from app.mongodb.batching import BatchLost
 from app.mongodb.client import is_outage, outages
 from app.theatre.refusals import InvalidRequest, Refusal
+from app.web.limits import MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-MAX_BODY_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A way to fail: its status, its stable code, and one plain sentence a customer could read.
 
-    `headers` and `facts` (members beside the standard ones) go with every answer of this kind;
-    where they differ from answer to answer, these are examples.
+    `headers` and `facts` (members beyond the standard ones) go with every response of this kind;
+    where they differ from response to response, these are examples.
     """
 
     status: HTTPStatus
@@ -39,7 +39,7 @@ class Problem:
     facts: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def document(self, **facts: Any) -> dict[str, Any]:
-        """Return the body of the answer, `facts` being its further members."""
+        """Return the body of the response, with `facts` as extra members."""
         return {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -50,8 +50,8 @@ class Problem:
             **facts,
         }
 
-    def answer(self, **facts: Any) -> Response:
-        """Return the answer, `facts` being further members of it."""
+    def response(self, **facts: Any) -> Response:
+        """Return the response, with `facts` as extra members."""
         response = cast(Response, current_app.json.response(self.document(**facts)))
         response.status_code = self.status
         response.mimetype = CONTENT_TYPE
@@ -61,7 +61,7 @@ class Problem:
 
 
 def problem_for(kind: type[Refusal]) -> Problem:
-    """Return how a kind of refusal is answered, with example facts."""
+    """Return the problem for a kind of refusal, with example facts."""
     return Problem(kind.status, kind.code, kind.detail, kind.headers, kind.example)
 
 
@@ -71,12 +71,12 @@ NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this
 METHOD_NOT_ALLOWED = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method_not_allowed",
-    "This address does not take this method; see the Allow header.",
+    "This address does not support this method; see the Allow header.",
 )
 REQUEST_TIMEOUT = Problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "request_timeout",
-    "The request did not arrive whole in time.",
+    "The request took too long to arrive.",
     facts={"retryable": True},
 )
 PAYLOAD_TOO_LARGE = Problem(
@@ -87,7 +87,7 @@ PAYLOAD_TOO_LARGE = Problem(
 UNSUPPORTED_MEDIA_TYPE = Problem(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_media_type",
-    "The body of the request is compressed; please send it as it is.",
+    "The body of the request is compressed; please send it uncompressed.",
 )
 TOO_MANY_REQUESTS = Problem(
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -111,11 +111,11 @@ DATABASE_UNAVAILABLE = Problem(
 OVERLOADED = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded",
-    "The box office has more to do than it can; please try again in a moment.",
+    "The box office is too busy right now; please try again in a moment.",
     _SOON,
     {"retryable": True},
 )
-# What Flask and Werkzeug raise of themselves, by status.
+# What Flask and Werkzeug raise on their own, by status.
 _HTTP_PROBLEMS = {
     problem.status: problem
     for problem in (
@@ -128,7 +128,7 @@ _HTTP_PROBLEMS = {
         OVERLOADED,
     )
 }
-# What any request may be answered with, wherever it is sent.
+# What any request may get, on any route.
 OF_EVERY_ROUTE = {
     problem_for(InvalidRequest),
     METHOD_NOT_ALLOWED,
@@ -147,7 +147,7 @@ PROBLEMS = (
 
 
 def problem_of(status: HTTPStatus) -> Problem:
-    """Return how a failure that has only a status is answered."""
+    """Return the problem for a failure that has only a status."""
     if status == INTERNAL_ERROR.status:
         return INTERNAL_ERROR
     other = Problem(status, InvalidRequest.code, "The request cannot be understood.")
@@ -161,7 +161,7 @@ class ProblemSchema(Schema):
     title = fields.String(required=True)
     status = fields.Integer(required=True)
     detail = fields.String(
-        required=True, metadata={"description": "One plain sentence for a customer."}
+        required=True, metadata={"description": "One plain sentence, fit for a customer."}
     )
     code = fields.String(
         required=True, validate=validate.OneOf(sorted({problem.code for problem in PROBLEMS}))
@@ -171,25 +171,25 @@ class ProblemSchema(Schema):
         values=fields.List(fields.String()),
         metadata={"description": "What is wrong with each bad field, all at once."},
     )
-    seats_left = fields.Integer(metadata={"description": "How many seats could be bought."})
+    seats_left = fields.Integer(metadata={"description": "How many seats are left."})
     free_seats = fields.List(
-        fields.Integer(), metadata={"description": "The seats that could be chosen."}
+        fields.Integer(), metadata={"description": "The seats that are still free."}
     )
     admitted_at = fields.DateTime(metadata={"description": "When the ticket was admitted."})
     opens_at = fields.DateTime(metadata={"description": "When the doors open."})
     ticket = fields.Dict(metadata={"description": "The ticket that was refused at the door."})
     retryable = fields.Boolean(
-        metadata={"description": "The same request may well succeed in a moment."}
+        metadata={"description": "Whether the same request may succeed in a moment."}
     )
 
 
 def register(app: Flask) -> None:
-    """Let `app` answer every failure this way."""
-    app.register_error_handler(Refusal, _answer_refusal)
-    app.register_error_handler(HTTPException, _answer_http_exception)
-    app.register_error_handler(PyMongoError, _answer_database_error)
-    app.register_error_handler(BatchLost, lambda _: OVERLOADED.answer())
-    app.register_error_handler(Exception, _answer_bug)
+    """Turn every failure of `app` into a problem document."""
+    app.register_error_handler(Refusal, _respond_to_refusal)
+    app.register_error_handler(HTTPException, _respond_to_http_exception)
+    app.register_error_handler(PyMongoError, _respond_to_database_error)
+    app.register_error_handler(BatchLost, lambda _: OVERLOADED.response())
+    app.register_error_handler(Exception, _respond_to_bug)
 
 
 def documentation(problems: Iterable[Problem]) -> dict[str, Any]:
@@ -220,13 +220,13 @@ _HEADERS = {
 }
 
 
-def _answer_refusal(error: Refusal) -> Response:
-    return problem_for(type(error)).answer(**error.facts)
+def _respond_to_refusal(error: Refusal) -> Response:
+    return problem_for(type(error)).response(**error.facts)
 
 
-def _answer_http_exception(error: HTTPException) -> Response:
+def _respond_to_http_exception(error: HTTPException) -> Response:
     original = error.get_response()
-    response = problem_of(HTTPStatus(original.status_code)).answer()
+    response = problem_of(HTTPStatus(original.status_code)).response()
     # Such as Allow and Retry-After.
     for name, value in original.headers:
         if name not in ("Content-Type", "Content-Length"):
@@ -234,15 +234,15 @@ def _answer_http_exception(error: HTTPException) -> Response:
     return response
 
 
-def _answer_database_error(error: PyMongoError) -> Response:
+def _respond_to_database_error(error: PyMongoError) -> Response:
     if not is_outage(error):
-        return _answer_bug(error)
+        return _respond_to_bug(error)
     outages.report(error)
-    return DATABASE_UNAVAILABLE.answer()
+    return DATABASE_UNAVAILABLE.response()
 
 
-def _answer_bug(error: Exception) -> Response:
-    # The text of an exception may hold a customer's data, its traceback only code.
+def _respond_to_bug(error: Exception) -> Response:
+    # The text of an exception may hold a customer's data; its traceback holds only code.
     log.error(
         "%s in %s %s",
         type(error).__name__,
@@ -250,4 +250,4 @@ def _answer_bug(error: Exception) -> Response:
         request.url_rule,
         extra={"traceback": "".join(traceback.format_tb(error.__traceback__))},
     )
-    return INTERNAL_ERROR.answer()
+    return INTERNAL_ERROR.response()

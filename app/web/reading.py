@@ -19,10 +19,7 @@ from werkzeug.exceptions import (
 )
 
 from app.theatre.refusals import InvalidRequest, MalformedJSON
-from app.web.problems import MAX_BODY_BYTES
-
-# Read at most this much of a body: one byte above the limit shows that it is too long.
-MOST_BYTES_READ = MAX_BODY_BYTES + 1
+from app.web.limits import MAX_BODY_BYTES
 
 # The key of the WSGI environment under which a server may list the header lines as they came, as
 # pairs of a name in capitals and a value. WSGI itself joins repeated lines by commas.
@@ -59,7 +56,7 @@ class IdempotencyHeaders(Schema):
 
 
 def request_id(given: str = "") -> str:
-    """Return the id that the caller has given a request, if it is sane, or else a new one."""
+    """Return the caller's id for a request if it is well-formed, or else a new one."""
     if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
         return given
     # It is not a secret, so it need not come from the kernel, which takes longer.
@@ -99,12 +96,12 @@ def _repeated_headers(environ: Mapping[str, Any]) -> list[str]:
 
 
 def _looks_joined(name: str, value: str) -> bool:
-    """Tell whether a value with commas must be several: one value repeated, or hosts."""
+    """Tell whether a value with commas must be several values: the same one repeated, or hosts."""
     return name == "Host" or len({part.strip() for part in value.split(",")}) == 1
 
 
 class RequestReader:
-    """Reads the fields of a request, with one schema for each place that they come from."""
+    """Reads the fields of a request, with one schema for each place where they may be sent."""
 
     def __init__(
         self,

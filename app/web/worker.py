@@ -25,14 +25,12 @@ from gunicorn.workers.ggevent import GeventWorker
 from gunicorn.workers.workertmp import WorkerTmp
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
+from app.web.limits import BODY_SECONDS, LINGER_SECONDS, READER_SECONDS
 from app.web.problems import CONTENT_TYPE, problem_of
 from app.web.reading import RAW_HEADERS, REQUEST_ID_HEADER, request_id
 
 log = logging.getLogger(__name__)
 
-_BODY_SECONDS = 10
-_READER_SECONDS = 30  # for a client to take the next part of a response
-_LINGER_SECONDS = 1  # for a client to read why it was refused
 _LINGER_BYTES = 64 * 1024
 _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service stops
 _HEARTBEAT_SECONDS = 1
@@ -58,7 +56,7 @@ class Logger(glogging.Logger):
     """gunicorn's logger, which leaves handlers and the request log to app.operations."""
 
     def setup(self, cfg: Any) -> None:
-        """Let what gunicorn says, from WARNING on, go where everything goes."""
+        """Send what gunicorn logs, from WARNING on, to the service's log."""
         self.error_log.setLevel(logging.WARNING)
         self.error_log.propagate = True
 
@@ -78,7 +76,7 @@ class OpenConnections:
             self.free(place)
 
     def free(self, place: int) -> None:
-        """Let nobody wait for the worker in this place any more."""
+        """Stop counting the worker in this place, so that nobody waits for it."""
         self._counts[place] = -1
 
     def publish(self, place: int, count: int) -> None:
@@ -86,7 +84,7 @@ class OpenConnections:
         self._counts[place] = count
 
     def lead(self, place: int) -> int:
-        """Return how many connections the worker has more than the one that has the fewest."""
+        """Return how many more connections the worker has than the one with the fewest."""
         return self._counts[place] - min(count for count in self._counts if count >= 0)
 
 
@@ -124,10 +122,10 @@ class Listener(StreamServer):
 
 
 class Worker(GeventWorker):
-    """A process that serves each connection in a greenlet, so a client who stalls holds up nobody.
+    """A process that serves each connection in a greenlet, so a stalled client holds nobody up.
 
-    The headers of a request have to arrive within gunicorn's `keepalive`, and its body within 10 s
-    from then on.
+    The headers of a request have to arrive within gunicorn's `keepalive`, and its body within
+    BODY_SECONDS from then on.
     """
 
     open_connections: OpenConnections
@@ -140,7 +138,7 @@ class Worker(GeventWorker):
         self._told_to_stop = Event()
 
     def run(self) -> None:
-        """Serve until told to stop; then answer the requests under way."""
+        """Serve until told to stop, then finish the requests under way."""
         self.count_connections(0)
         listeners = [Listener(sock, self) for sock in self.sockets]
         for listener in listeners:
@@ -167,7 +165,7 @@ class Worker(GeventWorker):
         self.open_connections.publish(self.place, self._connections)
 
     def lead(self) -> int:
-        """Return how many connections this worker has more than the one that has the fewest."""
+        """Return how many more connections this worker has than the one with the fewest."""
         return self.open_connections.lead(self.place)
 
     def load_wsgi(self) -> None:
@@ -185,7 +183,7 @@ class Worker(GeventWorker):
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection, as long as the client reads what it is sent."""
-        client.settimeout(_READER_SECONDS)
+        client.settimeout(READER_SECONDS)
         try:
             if self._speaks_http(client):
                 # GeventWorker's own would take the timeout away.
@@ -197,7 +195,7 @@ class Worker(GeventWorker):
             self.count_connections(-1)
 
     def _speaks_http(self, client: Any) -> bool:
-        """Tell by the first byte. Of TLS, which may have no end of line, gunicorn would read on."""
+        """Tell by the first byte. TLS may have no line end, so gunicorn would read on."""
         first = b""
         with self.timeout_ctx(), suppress(OSError):
             first = client.recv(1, socket.MSG_PEEK)
@@ -215,7 +213,7 @@ class Worker(GeventWorker):
             self._idle.discard(connection)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
-        """Answer a request; close the connection of a client who does not read the response."""
+        """Respond to a request; close the connection of a client who does not read the response."""
         gevent.sleep(
             0
         )  # the turn of others, or a client who sends many at once would have it alone
@@ -228,7 +226,7 @@ class Worker(GeventWorker):
             _cork(sock, False)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is not HTTP, or not the HTTP that we take, with a short problem document."""
+        """Send a short problem document in response to what is not HTTP that we accept."""
         if isinstance(exc, gevent.GreenletExit):
             return
         if isinstance(exc, errors.ParseException):
@@ -238,7 +236,7 @@ class Worker(GeventWorker):
             self.log.error("%s while handling a connection", type(exc).__name__)
         known_as = request_id()
         log.info(
-            "Refused what is not HTTP: %s",
+            "Refused a request that is not valid HTTP: %s",
             type(exc).__name__,
             extra={"status": status, "request_id": known_as},
         )
@@ -248,9 +246,9 @@ class Worker(GeventWorker):
             f"{REQUEST_ID_HEADER}: {known_as}\r\n"
             f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        with suppress(OSError), gevent.Timeout(_LINGER_SECONDS, False):  # type: ignore[arg-type]
+        with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):  # type: ignore[arg-type]
             client.sendall(head.encode() + body)
-            # What is left unread would reset the connection, and the response be lost.
+            # Unread input would reset the connection, and the response would be lost.
             client.shutdown(socket.SHUT_WR)
             while client.recv(_LINGER_BYTES):
                 pass
@@ -281,7 +279,7 @@ class TimedBody:
         self.headers: list[tuple[str, str]] = req.headers  # names in capitals
         self._req = req
         self._body = req.body
-        self._deadline = time.monotonic() + _BODY_SECONDS
+        self._deadline = time.monotonic() + BODY_SECONDS
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, or all there are."""

@@ -26,7 +26,7 @@ from tests.conftest import Clock
 
 
 class TestBook:
-    def test_the_ticket(self, client: FlaskClient) -> None:
+    def test_the_response_is_the_ticket(self, client: FlaskClient) -> None:
         answer = client.post("/booktickets", json={**ASHA, "timing": "18:00"})
         assert answer.status_code == 201
         ticket = answer.json
@@ -73,10 +73,10 @@ class TestBook:
     @pytest.mark.parametrize(
         "name", ["A", "x" * 100, "  " + "x" * 100, "अनीता राव", "क्‍ष", "José O'Brien-Łukasz", "李雷"]
     )
-    def test_names_of_all_kinds(self, client: FlaskClient, name: str) -> None:
+    def test_names_of_all_kinds_are_accepted(self, client: FlaskClient, name: str) -> None:
         assert book(client, name=name)["name"] == name.strip()
 
-    def test_twenty_seats_and_no_more(self, client: FlaskClient) -> None:
+    def test_twenty_bookings_succeed_and_no_more(self, client: FlaskClient) -> None:
         tickets = fill(client)
         assert sorted(ticket["seat"] for ticket in tickets) == list(range(1, 21))
         assert len({ticket["ticket_id"] for ticket in tickets}) == 20
@@ -85,7 +85,7 @@ class TestBook:
         assert book(client, timing="19:00")
         assert book(client, date="2046-11-23")
 
-    def test_yesterdays_tickets_take_no_seats_of_todays(
+    def test_yesterdays_tickets_take_no_seats_from_todays(
         self, client: FlaskClient, clock: Clock
     ) -> None:
         fill(client)
@@ -94,7 +94,7 @@ class TestBook:
 
 
 class TestIdempotencyKey:
-    def test_the_same_request_answers_the_same_ticket(self, client: FlaskClient) -> None:
+    def test_the_same_request_returns_the_same_ticket(self, client: FlaskClient) -> None:
         first = book(client, key="key-12345")
         body = {**ASHA, "timing": "18:00"}
         again = client.post("/booktickets", json=body, headers={"Idempotency-Key": "key-12345"})
@@ -104,7 +104,7 @@ class TestIdempotencyKey:
         assert again.headers["Location"] == f"/tickets/{first['ticket_id']}"
         assert_booked(client, tickets=1)
 
-    def test_another_request_is_refused(self, client: FlaskClient) -> None:
+    def test_a_different_request_with_the_same_key_is_refused(self, client: FlaskClient) -> None:
         book(client, key="key-12345")
         for change in ({"name": "Ravi"}, {"timing": "19:00"}, {"date": "2046-11-22"}):
             assert book(client, key="key-12345", status=422, **change)["code"] == (
@@ -112,7 +112,7 @@ class TestIdempotencyKey:
             )
         assert_booked(client, tickets=1)
 
-    def test_it_answers_though_the_house_is_full_by_now(self, client: FlaskClient) -> None:
+    def test_a_retry_succeeds_although_the_house_is_now_full(self, client: FlaskClient) -> None:
         first = book(client, key="key-12345")
         fill(client, 19)
         assert book(client, status=409)["code"] == "sold_out"
@@ -120,7 +120,7 @@ class TestIdempotencyKey:
         assert book(client, key="key-12345", status=422, name="Ravi")["status"] == 422
         assert book(client, key="key-67890", status=409)["code"] == "sold_out"
 
-    def test_it_answers_though_the_showing_has_started(
+    def test_a_retry_succeeds_although_the_showing_has_started(
         self, client: FlaskClient, clock: Clock
     ) -> None:
         first = book(client, key="key-12345", date="2046-11-22")
@@ -129,17 +129,17 @@ class TestIdempotencyKey:
         assert book(client, key="key-12345", date="2046-11-22") == first
         assert book(client, key="key-67890") == undated
 
-    def test_it_lives_as_long_as_its_ticket(self, client: FlaskClient) -> None:
+    def test_a_key_lives_as_long_as_its_ticket(self, client: FlaskClient) -> None:
         first = book(client, key="key-12345")
         delete(client, first)
         assert book(client, key="key-12345")["ticket_id"] != first["ticket_id"]
 
     @pytest.mark.parametrize("key", ["short", "x" * 256, "käse-12345"])
-    def test_a_key_that_is_none(self, client: FlaskClient, key: str) -> None:
+    def test_an_invalid_key_is_refused(self, client: FlaskClient, key: str) -> None:
         assert book(client, key=key, status=400)["errors"].keys() == {"Idempotency-Key"}
 
     @pytest.mark.parametrize("key", ["x" * 8, "x" * 255, "a key with ~!@#$%^&*() in it"])
-    def test_a_key_that_is_one(self, client: FlaskClient, key: str) -> None:
+    def test_a_valid_key_is_accepted(self, client: FlaskClient, key: str) -> None:
         assert book(client, key=key) == book(client, key=key)
 
 
@@ -159,30 +159,34 @@ class TestUpdate:
         assert slot(client, "18:00")["booked"] == 0
         assert slot(client, "21:00")["booked"] == 1
 
-    def test_it_keeps_its_date(self, client: FlaskClient) -> None:
+    def test_a_moved_ticket_keeps_its_date(self, client: FlaskClient) -> None:
         ticket = book(client, date="2046-11-25")
         assert update(client, ticket, "09:00").json["date"] == "2046-11-25"
 
-    def test_unless_that_showing_is_over(self, client: FlaskClient) -> None:
+    def test_a_ticket_moves_to_the_next_day_if_its_date_has_no_showing_left(
+        self, client: FlaskClient
+    ) -> None:
         ticket = book(client)
         assert update(client, ticket, "09:00").json["date"] == "2046-11-23"
 
-    def test_or_another_date_is_given(self, client: FlaskClient) -> None:
+    def test_a_ticket_moves_to_a_given_date(self, client: FlaskClient) -> None:
         ticket = book(client)
         assert update(client, ticket, "18:00", date="2046-11-30").json["date"] == "2046-11-30"
 
-    def test_to_its_own_showing_nothing_changes_even_when_full(self, client: FlaskClient) -> None:
+    def test_a_move_to_its_own_showing_changes_nothing_even_when_full(
+        self, client: FlaskClient
+    ) -> None:
         ticket = fill(client)[7]
         assert update(client, ticket, "18:00").json == ticket
         assert update(client, ticket, "18:00", date="2046-11-22").json == ticket
 
-    def test_a_refused_move_leaves_it_as_it_was(self, client: FlaskClient) -> None:
+    def test_a_refused_move_changes_nothing(self, client: FlaskClient) -> None:
         fill(client, timing="21:00")
         ticket = book(client)
         assert_refused(update(client, ticket, "21:00"), 409, "sold_out")
         assert view(client, ticket).json == ticket
 
-    def test_a_ticket_that_got_there_meanwhile_is_not_refused(
+    def test_a_ticket_that_is_already_there_meanwhile_is_not_refused(
         self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ticket = book(client)
@@ -197,28 +201,30 @@ class TestUpdate:
         assert update(client, ticket, "21:00").json == view(client, ticket).json
         assert view(client, ticket).json["timing"] == "21:00"
 
-    def test_any_spelling_of_the_phone_will_do(self, client: FlaskClient) -> None:
+    def test_any_spelling_of_the_phone_is_accepted(self, client: FlaskClient) -> None:
         assert update(client, book(client), "21:00", phone="+919876543210").status_code == 200
 
-    def test_another_phone_will_not(self, client: FlaskClient) -> None:
+    def test_another_phone_is_refused(self, client: FlaskClient) -> None:
         ticket = book(client)
         assert_refused(update(client, ticket, "21:00", phone=RAVI["phone"]), 403, "phone_mismatch")
         assert view(client, ticket).json == ticket
 
-    def test_an_unknown_ticket(self, client: FlaskClient) -> None:
+    def test_an_unknown_ticket_is_not_found(self, client: FlaskClient) -> None:
         assert_refused(update(client, {"ticket_id": "nope"}, "21:00"), 404, "ticket_not_found")
 
-    def test_a_ticket_whose_showing_has_started(self, client: FlaskClient, clock: Clock) -> None:
+    def test_a_ticket_whose_showing_has_started_cannot_move(
+        self, client: FlaskClient, clock: Clock
+    ) -> None:
         ticket = book(client)
         clock.advance(hours=4)  # 18:03:11
         assert_refused(update(client, ticket, "21:00"), 409, "showing_started")
 
-    def test_an_expired_ticket(self, client: FlaskClient, clock: Clock) -> None:
+    def test_an_expired_ticket_cannot_move(self, client: FlaskClient, clock: Clock) -> None:
         ticket = book(client)
         clock.now = clock.now.replace(hour=20, minute=30, second=0, microsecond=0)  # 02:00 there
         assert_refused(update(client, ticket, "21:00"), 409, "ticket_expired")
 
-    def test_a_timing_that_cannot_be_booked(self, client: FlaskClient) -> None:
+    def test_a_timing_that_cannot_be_booked_is_refused(self, client: FlaskClient) -> None:
         ticket = book(client)
         for timing, fields, bad in (
             ("18:30", {}, {"timing_alter"}),
@@ -245,12 +251,12 @@ class TestDelete:
         assert_refused(view(client, ticket), 404, "ticket_not_found")
         assert_refused(delete(client, ticket), 404, "ticket_not_found")
 
-    def test_only_with_its_phone(self, client: FlaskClient) -> None:
+    def test_another_phone_cannot_delete_it(self, client: FlaskClient) -> None:
         ticket = book(client)
         assert_refused(delete(client, ticket, RAVI["phone"]), 403, "phone_mismatch")
         assert view(client, ticket).json == ticket
 
-    def test_an_expired_one_too(self, client: FlaskClient, clock: Clock) -> None:
+    def test_an_expired_ticket_can_be_deleted(self, client: FlaskClient, clock: Clock) -> None:
         ticket = book(client)
         clock.advance(days=2)
         assert delete(client, ticket).status_code == 200
@@ -267,7 +273,7 @@ class TestView:
         assert view(client, ticket).json == {**ticket, "expired": True}
         assert client.post("/viewontime", json={"timing": "18:00"}).json[0]["expired"] is True
 
-    def test_all_tickets_of_a_timing(self, client: FlaskClient) -> None:
+    def test_a_timing_lists_all_its_tickets(self, client: FlaskClient) -> None:
         later = fill(client, 3, date="2046-11-24")
         today = fill(client, 4)
         fill(client, 2, timing="21:00")
@@ -285,17 +291,19 @@ class TestView:
         "question",
         [{"timing": "03:33"}, {"timing": "18:00", "date": "0001-01-01"}, {"timing": "19:00"}],
     )
-    def test_a_timing_without_tickets(self, client: FlaskClient, question: Any) -> None:
+    def test_a_timing_without_tickets_is_an_empty_list(
+        self, client: FlaskClient, question: Any
+    ) -> None:
         book(client)
         answer = client.post("/viewontime", json=question)
         assert (answer.status_code, answer.json) == (200, [])
 
-    def test_an_unknown_ticket(self, client: FlaskClient) -> None:
+    def test_an_unknown_ticket_is_not_found(self, client: FlaskClient) -> None:
         assert_refused(view(client, {"ticket_id": "A" * 22}), 404, "ticket_not_found")
 
 
 class TestSlots:
-    def test_the_next_showing_of_each_timing(self, client: FlaskClient) -> None:
+    def test_the_default_is_the_next_showing_of_each_timing(self, client: FlaskClient) -> None:
         fill(client, 2)
         book(client, timing="09:00")
         answer = client.get("/")
@@ -313,7 +321,7 @@ class TestSlots:
         assert slot(client, "09:00")["date"] == "2046-11-23"
         assert slot(client, "09:00")["booked"] == 1
 
-    def test_of_a_day(self, client: FlaskClient) -> None:
+    def test_a_date_lists_the_showings_of_that_day(self, client: FlaskClient) -> None:
         book(client, date="2046-11-23")
         answer = client.get("/?date=2046-11-23")
         assert {entry["date"] for entry in answer.json} == {"2046-11-23"}
@@ -322,6 +330,6 @@ class TestSlots:
     @pytest.mark.parametrize(
         "query", ["date=2046-11-21", "date=2046-12-23", "date=tomorrow", "date=", "day=2046-11-23"]
     )
-    def test_of_a_day_that_is_none(self, client: FlaskClient, query: str) -> None:
+    def test_an_invalid_date_is_refused(self, client: FlaskClient, query: str) -> None:
         refused = assert_refused(client.get(f"/?{query}"), 400, "invalid_request")
         assert refused["errors"].keys() == {query.partition("=")[0]}

@@ -53,7 +53,9 @@ def at_the_door(ticket: Any) -> Any:
 
 
 class TestAdmit:
-    def test_the_answer(self, client: FlaskClient, ticket: Any) -> None:
+    def test_the_response_is_the_ticket_without_id_and_phone(
+        self, client: FlaskClient, ticket: Any
+    ) -> None:
         answer = admit(client, ticket)
         assert answer.status_code == 200
         admitted_at = "2046-11-22T16:03:11+05:30"
@@ -63,7 +65,9 @@ class TestAdmit:
         listed = client.get("/tickets?timing=18:00").json
         assert listed == [{**ticket, "admitted_at": admitted_at}]
 
-    def test_only_once(self, client: FlaskClient, clock: Clock, ticket: Any) -> None:
+    def test_a_ticket_is_admitted_only_once(
+        self, client: FlaskClient, clock: Clock, ticket: Any
+    ) -> None:
         admitted = admit(client, ticket).json
         clock.advance(minutes=5)
         refused = assert_refused(admit(client, ticket), 409, "already_admitted")
@@ -95,7 +99,7 @@ class TestAdmit:
         assert refused.get("opens_at") in (None, "2046-11-22T16:00:00+05:30")
         assert ("opens_at" in refused) == (status == "admission_not_open")
 
-    def test_how_long_before_is_a_setting(
+    def test_admission_hours_set_when_the_door_opens(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         settings = replace(settings, admission_hours=timedelta(minutes=30))
@@ -115,7 +119,7 @@ class TestAdmit:
         assert_refused(admit(client, ticket), 409, "ticket_expired")
         assert admit(client, ticket, KEY).status_code == 200  # a replay
 
-    def test_an_unknown_code(self, client: FlaskClient, ticket: Any) -> None:
+    def test_an_unknown_code_is_not_found(self, client: FlaskClient, ticket: Any) -> None:
         for code in (new_admission_code(), "nope", "U" * 12, ticket["admission_code"] * 2):
             answer = client.post("/admissions", json={"admission_code": code})
             assert "ticket" not in assert_refused(answer, 404, "ticket_not_found")
@@ -124,12 +128,14 @@ class TestAdmit:
         moved = update(client, ticket, "17:00", seat=7).json
         assert admit(client, moved).json["seat"] == 7
 
-    def test_a_deleted_tickets_code_admits_nobody(self, client: FlaskClient, ticket: Any) -> None:
+    def test_the_code_of_a_deleted_ticket_is_not_found(
+        self, client: FlaskClient, ticket: Any
+    ) -> None:
         delete(client, ticket)
         assert_refused(admit(client, ticket), 404, "ticket_not_found")
 
 
-class TestTheDoorsShowing:
+class TestDoorForOneShowing:
     @pytest.mark.parametrize(
         "door",
         [
@@ -138,7 +144,9 @@ class TestTheDoorsShowing:
             {"timing": "18:00", "date": "2046-11-22"},
         ],
     )
-    def test_its_tickets_are_admitted(self, client: FlaskClient, ticket: Any, door: Any) -> None:
+    def test_tickets_for_its_showing_are_admitted(
+        self, client: FlaskClient, ticket: Any, door: Any
+    ) -> None:
         assert admit(client, ticket, **door).status_code == 200
 
     @pytest.mark.parametrize(
@@ -152,7 +160,9 @@ class TestTheDoorsShowing:
             {"timing": "17:00", "date": "2046-11-22"},
         ],
     )
-    def test_others_are_refused(self, client: FlaskClient, ticket: Any, door: Any) -> None:
+    def test_tickets_for_other_showings_are_refused(
+        self, client: FlaskClient, ticket: Any, door: Any
+    ) -> None:
         refused = assert_refused(admit(client, ticket, **door), 409, "other_showing")
         assert refused["ticket"] == at_the_door(ticket)
         assert view(client, ticket).json == ticket
@@ -172,19 +182,24 @@ class TestTyping:
             ("7KQ4-M2XN-OPVR", "7KQ4M2XN0PVR"),
             (" 7KQ4M2XNoPVR- ", "7KQ4M2XN0PVR"),
             ("iIlL1ABCDEFG", "11111ABCDEFG"),
+            # Capitals of other letters are not what somebody read off a ticket.
+            ("7KQ4M2XN\u0131PVR", "7KQ4M2XN\u0131PVR"),
+            ("\u017f" * 12, "\u017f" * 12),
         ],
     )
     def test_a_code_is_read_as_people_type_it(self, typed: str, meant: str) -> None:
         assert read_admission_code(typed) == meant
 
-    def test_codes_look_as_they_should_and_differ(self) -> None:
+    def test_codes_are_well_formed_and_unique(self) -> None:
         codes = {new_admission_code() for _ in range(1000)}
         assert len(codes) == 1000
         assert all(re.fullmatch("[0-9A-HJKMNP-TV-Z]{12}", code) for code in codes)
         assert set().union(*codes) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
         assert all(read_admission_code(code) == code for code in codes)
 
-    def test_in_a_body_and_in_an_address(self, client: FlaskClient, ticket: Any) -> None:
+    def test_a_typed_code_works_in_the_body_and_in_the_url(
+        self, client: FlaskClient, ticket: Any
+    ) -> None:
         code = ticket["admission_code"]
         spaced = f" {code[:4]} {code[4:8]}-{code[8:]} ".lower().replace("0", "o").replace("1", "l")
         admitted = admit(client, {"admission_code": spaced})
@@ -195,20 +210,32 @@ class TestTyping:
     @pytest.mark.parametrize(
         "code", [None, 7, True, [], {"$ne": ""}, "", " - ", "7KQ4\n", "https://x", "é", "A" * 65]
     )
-    def test_what_cannot_be_a_code_is_refused(self, client: FlaskClient, code: Any) -> None:
+    def test_a_malformed_code_is_refused(self, client: FlaskClient, code: Any) -> None:
         body = {"admission_code": code, "timing": "6pm", "date": "today", "seat": 7}
         refused = assert_refused(client.post("/admissions", json=body), 400, "invalid_request")
         assert refused["errors"].keys() == body.keys()
 
-    @pytest.mark.parametrize("code", ["nope", "%00", "%ff", "A" * 5000, "%F0%9F%8E%AB", "$ne"])
-    def test_an_address_that_cannot_be_one_is_not_found(
-        self, client: FlaskClient, code: str
+    def test_letters_that_become_one_in_capitals_are_none(
+        self, database: Database[Any], client: FlaskClient, ticket: Any
     ) -> None:
+        stored = database["tickets"].find_one({"_id": ticket["admission_code"]})
+        assert stored
+        database["tickets"].delete_one({"_id": stored["_id"]})
+        database["tickets"].insert_one({**stored, "_id": "7S1000000000"})
+        assert client.delete("/admissions/7si000000000").status_code == 200
+        for typed in ("7\u017f1000000000", "7S\u0131000000000"):
+            answer = client.delete(f"/admissions/{typed}")
+            assert_refused(answer, 404, "ticket_not_found")
+            answer = client.post("/admissions", json={"admission_code": typed})
+            assert_refused(answer, 400, "invalid_request")
+
+    @pytest.mark.parametrize("code", ["nope", "%00", "%ff", "A" * 5000, "%F0%9F%8E%AB", "$ne"])
+    def test_a_malformed_code_in_the_url_is_not_found(self, client: FlaskClient, code: str) -> None:
         assert_refused(client.delete(f"/admissions/{code}"), 404, "ticket_not_found")
 
 
 class TestIdempotencyKey:
-    def test_the_same_request_answers_as_the_first_did(
+    def test_a_repeated_request_gets_the_first_response(
         self, client: FlaskClient, clock: Clock, ticket: Any
     ) -> None:
         first = admit(client, ticket, KEY)
@@ -217,7 +244,7 @@ class TestIdempotencyKey:
         assert (again.status_code, again.json) == (200, first.json)
         assert again.headers["Idempotency-Replayed"] == "true"
 
-    def test_another_key_is_another_visit(self, client: FlaskClient, ticket: Any) -> None:
+    def test_a_different_key_is_a_second_visit(self, client: FlaskClient, ticket: Any) -> None:
         admit(client, ticket, KEY)
         other = {"Idempotency-Key": "key-67890"}
         assert_refused(admit(client, ticket, other), 409, "already_admitted")
@@ -229,7 +256,9 @@ class TestIdempotencyKey:
         admit(client, ticket)
         assert_refused(admit(client, ticket, KEY), 409, "already_admitted")
 
-    def test_with_another_request_it_is_refused(self, client: FlaskClient, ticket: Any) -> None:
+    def test_a_key_with_a_different_request_is_refused(
+        self, client: FlaskClient, ticket: Any
+    ) -> None:
         admitted = admit(client, ticket, KEY, timing="18:00").json
         for door in ({}, {"timing": "17:00"}, {"timing": "18:00", "date": "2046-11-22"}):
             answer = admit(client, ticket, KEY, **door)
@@ -245,11 +274,11 @@ class TestIdempotencyKey:
         assert (admitted.status_code, admitted.json["seat"]) == (200, other["seat"])
         assert "Idempotency-Replayed" not in admitted.headers
 
-    def test_a_refusal_does_not_use_it_up(self, client: FlaskClient, ticket: Any) -> None:
+    def test_a_refusal_does_not_use_up_the_key(self, client: FlaskClient, ticket: Any) -> None:
         assert_refused(admit(client, ticket, KEY, timing="17:00"), 409, "other_showing")
         assert admit(client, ticket, KEY).status_code == 200
 
-    def test_after_an_undo_it_admits_anew(
+    def test_after_an_undo_the_key_admits_again(
         self, client: FlaskClient, clock: Clock, ticket: Any
     ) -> None:
         admit(client, ticket, KEY)
@@ -260,16 +289,16 @@ class TestIdempotencyKey:
         assert "Idempotency-Replayed" not in again.headers
 
     @pytest.mark.parametrize("key", ["short", "x" * 256])
-    def test_a_bad_one_is_named_with_the_rest(self, client: FlaskClient, key: str) -> None:
+    def test_an_invalid_key_is_named_with_the_other_bad_fields(
+        self, client: FlaskClient, key: str
+    ) -> None:
         answer = client.post("/admissions", json={}, headers={"Idempotency-Key": key})
         refused = assert_refused(answer, 400, "invalid_request")
         assert refused["errors"].keys() == {"Idempotency-Key", "admission_code"}
 
 
 class TestUndo:
-    def test_a_ticket_is_as_before_and_can_be_admitted_again(
-        self, client: FlaskClient, ticket: Any
-    ) -> None:
+    def test_an_undone_ticket_can_be_admitted_again(self, client: FlaskClient, ticket: Any) -> None:
         admit(client, ticket)
         for _ in range(2):
             undone = undo(client, ticket)
@@ -278,13 +307,15 @@ class TestUndo:
         assert update(client, ticket, "17:00").status_code == 200
         assert admit(client, ticket).status_code == 200
 
-    def test_one_that_was_never_admitted_stays_so(self, client: FlaskClient, ticket: Any) -> None:
+    def test_undoing_a_ticket_that_was_not_admitted_changes_nothing(
+        self, client: FlaskClient, ticket: Any
+    ) -> None:
         assert undo(client, ticket).json == at_the_door(ticket)
         assert view(client, ticket).json == ticket
 
 
-class TestAnAdmittedTicket:
-    def test_is_neither_moved_nor_deleted(self, client: FlaskClient, ticket: Any) -> None:
+class TestAdmittedTicket:
+    def test_it_cannot_be_moved_or_deleted(self, client: FlaskClient, ticket: Any) -> None:
         admitted_at = admit(client, ticket).json["admitted_at"]
         address = f"/tickets/{ticket['ticket_id']}"
         phone = {"Ticket-Phone": ASHA["phone"]}
@@ -300,7 +331,7 @@ class TestAnAdmittedTicket:
             assert "ticket" not in refused
         assert view(client, ticket).json == {**ticket, "admitted_at": admitted_at}
 
-    def test_is_not_once_the_showing_has_started_or_the_ticket_expired(
+    def test_it_still_cannot_once_the_showing_has_started_or_it_has_expired(
         self, client: FlaskClient, clock: Clock, ticket: Any
     ) -> None:
         admit(client, ticket)
@@ -309,13 +340,15 @@ class TestAnAdmittedTicket:
             assert_refused(update(client, ticket, "21:00"), 409, "already_admitted")
             assert_refused(delete(client, ticket), 409, "already_admitted")
 
-    def test_is_shown_to_its_owner_alone(self, client: FlaskClient, ticket: Any) -> None:
+    def test_strangers_do_not_learn_that_it_was_admitted(
+        self, client: FlaskClient, ticket: Any
+    ) -> None:
         admit(client, ticket)
         refused = assert_refused(delete(client, ticket, "+91 91234 56780"), 403, "phone_mismatch")
         assert "admitted_at" not in refused
 
     @pytest.mark.parametrize("method", ["move", "delete"])
-    def test_one_admitted_between_the_look_and_the_write_stays(
+    def test_a_ticket_admitted_between_read_and_write_is_not_changed(
         self, client: FlaskClient, ticket: Any, method: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write = getattr(TicketStore, method)
@@ -332,7 +365,7 @@ class TestAnAdmittedTicket:
 
 
 class TestQRCode:
-    def test_it_is_an_image_that_scales(self, client: FlaskClient, ticket: Any) -> None:
+    def test_it_is_a_scalable_image(self, client: FlaskClient, ticket: Any) -> None:
         answer = client.get(f"/tickets/{ticket['ticket_id']}/qr.svg")
         assert (answer.status_code, answer.content_type) == (200, "image/svg+xml")
         assert answer.headers["Cache-Control"] == "no-store"
@@ -345,7 +378,7 @@ class TestQRCode:
         expected = segno.make_qr(ticket["admission_code"], error="m").svg_inline()
         assert f'd="{modules.get("d")}"' in expected
 
-    def test_each_ticket_has_another(self, client: FlaskClient, ticket: Any) -> None:
+    def test_each_ticket_has_its_own(self, client: FlaskClient, ticket: Any) -> None:
         images = {
             client.get(f"/tickets/{each['ticket_id']}/qr.svg").data
             for each in (ticket, ticket, book(client))
@@ -353,7 +386,7 @@ class TestQRCode:
         assert len(images) == 2
         assert not any(ticket["ticket_id"].encode() in image for image in images)
 
-    def test_an_unknown_ticket_has_none(self, client: FlaskClient, ticket: Any) -> None:
+    def test_it_is_not_found_for_an_unknown_ticket(self, client: FlaskClient, ticket: Any) -> None:
         for ticket_id in ("nope", ticket["admission_code"], ticket["ticket_id"][:-1]):
             answer = client.get(f"/tickets/{ticket_id}/qr.svg")
             assert_refused(answer, 404, "ticket_not_found")
@@ -384,7 +417,7 @@ class TestStaff:
 
 
 @pytest.mark.slow
-class TestTheCodeAlone:
+class TestAdmissionCodeAlone:
     """Whoever has photographed a QR code tries it everywhere.
 
     Nobody needs a code for the lists of tickets, which are open where there is no staff key. So
@@ -446,7 +479,7 @@ class TestTheCodeAlone:
             if any(each in answer.text for each in private)
         ]
 
-    def test_admits_where_all_is_open_and_does_nothing_else(
+    def test_it_admits_and_does_nothing_else_even_without_a_staff_key(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         client = create_app(database, settings=settings, clock=clock).test_client()
@@ -460,7 +493,7 @@ class TestTheCodeAlone:
             after.pop("admission", None)
         assert after == before
 
-    def test_the_ticket_id_in_its_place_does_show_the_ticket(
+    def test_the_ticket_id_in_its_place_shows_the_ticket(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         client = create_app(database, settings=settings, clock=clock).test_client()
@@ -468,7 +501,7 @@ class TestTheCodeAlone:
         leaks = self.leaks(client, ticket, ticket["ticket_id"])
         assert {"/viewuser", f"/tickets/{ticket['ticket_id']}"} <= set(leaks)
 
-    def test_the_doors_answers_have_no_field_for_it(
+    def test_the_doors_responses_omit_ticket_id_and_phone(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         client = create_app(database, settings=settings, clock=clock).test_client()

@@ -81,7 +81,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
-def test_mongodb_is_away(
+def test_an_outage_of_mongodb_is_503(
     client: FlaskClient, failing: Callable[[Exception], None], request_: Any, outage: Exception
 ) -> None:
     failing(outage)
@@ -92,7 +92,7 @@ def test_mongodb_is_away(
     assert "secret" not in answer.text
 
 
-def test_more_than_can_be_answered_in_time_is_503(
+def test_an_overloaded_service_responds_with_503(
     client: FlaskClient, failing: Callable[[Exception], None]
 ) -> None:
     failing(BatchLost())
@@ -104,7 +104,7 @@ def test_more_than_can_be_answered_in_time_is_503(
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda error: type(error).__name__)
-def test_a_bug_is_logged_and_not_shown(
+def test_a_bug_is_logged_but_not_shown(
     client: FlaskClient,
     failing: Callable[[Exception], None],
     log: Callable[[], list[Any]],
@@ -123,7 +123,7 @@ def test_a_bug_is_logged_and_not_shown(
 
 
 @pytest.mark.parametrize("path", ["/nope", "/booktickets/", "/tickets//x", "/update/x", "/%ff"])
-def test_an_unknown_address(client: FlaskClient, path: str) -> None:
+def test_an_unknown_address_is_not_found(client: FlaskClient, path: str) -> None:
     as_it_is = {"PATH_INFO": path}  # the test client would read // as the start of a host name
     assert_refused(client.get("/", environ_overrides=as_it_is), 404, "not_found")
     assert_refused(client.options("/", environ_overrides=as_it_is), 404, "not_found")
@@ -131,7 +131,7 @@ def test_an_unknown_address(client: FlaskClient, path: str) -> None:
     assert_refused(posted, 413, "payload_too_large")
 
 
-def test_a_body_that_nobody_reads_may_not_be_too_large_either(client: FlaskClient) -> None:
+def test_a_body_over_the_limit_is_refused_even_if_no_route_reads_it(client: FlaskClient) -> None:
     for method, path in (("GET", "/"), ("DELETE", "/tickets/nope"), ("PUT", "/update")):
         answer = client.open(path, method=method, data=b" " * 20_000)
         assert_refused(answer, 413, "payload_too_large")
@@ -139,13 +139,15 @@ def test_a_body_that_nobody_reads_may_not_be_too_large_either(client: FlaskClien
 
 @pytest.mark.parametrize("path", ["/booktickets", "/update", "/delete", "/viewontime", "/viewuser"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
-def test_a_wrong_method(client: FlaskClient, path: str, method: str) -> None:
+def test_a_wrong_method_is_refused_with_the_allowed_ones(
+    client: FlaskClient, path: str, method: str
+) -> None:
     answer = client.open(path, method=method)
     assert_refused(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["Allow"]
 
 
-def test_a_question_for_the_methods_is_no_html(client: FlaskClient) -> None:
+def test_options_does_not_respond_in_html(client: FlaskClient) -> None:
     answer = client.options("/booktickets")
     assert "POST" in answer.headers["Allow"]
     assert "Content-Type" not in answer.headers
@@ -157,19 +159,19 @@ def test_head_is_get_without_a_body(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("given", ["abc-123_x.y", "x" * 64])
-def test_a_sane_request_id_is_taken_over(client: FlaskClient, given: str) -> None:
+def test_a_well_formed_request_id_is_kept(client: FlaskClient, given: str) -> None:
     answer = client.get("/nope", headers={"X-Request-Id": given})
     assert answer.headers["X-Request-Id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "ä"])
-def test_any_other_is_replaced(client: FlaskClient, given: str) -> None:
+def test_a_malformed_request_id_is_replaced(client: FlaskClient, given: str) -> None:
     made = client.get("/", headers={"X-Request-Id": given}).headers["X-Request-Id"]
     assert made
     assert made != given
 
 
-def test_every_refusal_has_a_code_of_its_own_and_a_client_error() -> None:
+def test_every_refusal_has_its_own_code_and_a_4xx_status() -> None:
     kinds = Refusal.__subclasses__()
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert all(400 <= kind.status < 500 for kind in kinds)

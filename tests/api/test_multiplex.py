@@ -68,12 +68,12 @@ def only_movie(client: FlaskClient) -> Any:
     return movie
 
 
-def test_an_empty_multiplex(client: FlaskClient) -> None:
+def test_an_empty_multiplex_has_empty_lists(client: FlaskClient) -> None:
     assert ok(client.get("/api/screens")) == []
     assert ok(client.get("/api/movies")) == []
 
 
-def test_screens_and_movies(client: FlaskClient) -> None:
+def test_screens_are_listed_with_their_movies(client: FlaskClient) -> None:
     assert add_screen(client) == {"screen": 1, "seats": 10, "movies": []}
     assert add_movie(client) == MOVIE
     titled = add_movie(client, title=" Sholay ", showtime="11:22")
@@ -100,7 +100,7 @@ def test_tickets_go_on_sale(client: FlaskClient) -> None:
     assert_refused(put_on_sale(client, 2), 404, "movie_not_found")
 
 
-def test_a_purchase(house: FlaskClient) -> None:
+def test_the_response_is_the_purchase(house: FlaskClient) -> None:
     ok(buy(house, amount=2), 201)
     purchase = ok(buy(house, amount=3), 201)
     identifiers = [purchase["purchase_id"], *(each["ticket_id"] for each in purchase["tickets"])]
@@ -130,7 +130,7 @@ def test_one_ticket_is_the_default(house: FlaskClient) -> None:
     assert ok(buy(house), 201)["amount"] == 1
 
 
-def test_all_or_nothing(house: FlaskClient) -> None:
+def test_a_purchase_is_all_or_nothing(house: FlaskClient) -> None:
     ok(buy(house, amount=8), 201)
     assert assert_refused(buy(house, amount=3), 409, "not_enough_seats")["seats_left"] == 2
     assert only_movie(house)["free_seats"] == 2
@@ -149,7 +149,7 @@ def test_the_largest_house_can_be_bought_at_once(client: FlaskClient) -> None:
     assert len({ticket["ticket_id"] for ticket in tickets}) == 996
 
 
-def test_the_day_turns(house: FlaskClient, clock: Clock) -> None:
+def test_every_day_starts_with_an_empty_house(house: FlaskClient, clock: Clock) -> None:
     yesterdays = ok(buy(house, key="key-12345", amount=10), 201)
     assert_refused(put_on_sale(house), 409, "sold_out")
     clock.advance(hours=4)  # 18:03, so tomorrow's showing is the next
@@ -184,7 +184,7 @@ def test_the_booking_window_holds_without_a_date_too(
     assert assert_refused(buy(house), 400, "invalid_request")["errors"].keys() == {"date"}
 
 
-def test_retries(house: FlaskClient) -> None:
+def test_a_retry_buys_once(house: FlaskClient) -> None:
     first = buy(house, key="key-12345", amount=6)
     again = buy(house, key="key-12345", amount=6)
     assert ok(again, 201) == ok(first, 201)
@@ -227,13 +227,21 @@ def test_bad_input_changes_nothing(
     assert add_screen(house)["screen"] == 2  # no number is lost either
 
 
-def test_what_is_not_there(house: FlaskClient) -> None:
+def test_a_date_outside_the_window_is_named_with_the_rest(house: FlaskClient) -> None:
+    for date in ("2046-11-21", "2046-12-23"):
+        refused = assert_refused(
+            buy(house, "short", amount=0, date=date, seat=1), 400, "invalid_request"
+        )
+        assert refused["errors"].keys() == {"Idempotency-Key", "amount", "date", "seat"}
+
+
+def test_an_unknown_screen_or_movie_is_not_found(house: FlaskClient) -> None:
     assert_refused(house.post("/api/movies", json={"screen": 26}), 404, "screen_not_found")
     assert_refused(buy(house, movie=2), 404, "movie_not_found")
     assert only_movie(house)["movie"] == 1
 
 
-def test_a_large_multiplex_is_listed_as_it_is(client: FlaskClient) -> None:
+def test_a_large_multiplex_is_listed_completely(client: FlaskClient) -> None:
     """25 screens of 1 to 996 seats with 15 movies each, against a model of them."""
     chance = random.Random(25)
     model: list[Any] = []

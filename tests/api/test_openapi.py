@@ -40,17 +40,17 @@ def operations(document: Any) -> list[tuple[str, str, Any]]:
     ]
 
 
-def test_it_is_valid(document: Any) -> None:
+def test_the_document_is_valid(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     OpenAPIV31SpecValidator(document).validate()
 
 
-def test_its_version_is_that_of_the_project(document: Any) -> None:
+def test_the_version_is_that_of_the_project(document: Any) -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert document["info"]["version"] == project["version"]
 
 
-def test_every_route_is_in_it(client: FlaskClient, document: Any) -> None:
+def test_every_route_is_documented(client: FlaskClient, document: Any) -> None:
     routes = {
         (re.sub(r"<(.*?)>", r"{\1}", rule.rule), method.lower())
         for rule in client.application.url_map.iter_rules()
@@ -60,7 +60,7 @@ def test_every_route_is_in_it(client: FlaskClient, document: Any) -> None:
     assert routes == {(path, method) for path, method, _ in operations(document)}
 
 
-def test_a_stranger_can_read_it(document: Any) -> None:
+def test_every_operation_has_its_own_id_a_summary_and_a_tag(document: Any) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(names)) == len(names)
     for _, _, operation in operations(document):
@@ -81,18 +81,18 @@ def test_every_error_is_problem_json_and_every_code_is_named(document: Any) -> N
                 (content,) = response["content"].items()
                 assert content[0] == "application/problem+json"
                 named |= content[1]["examples"].keys()
-    # An address that is not there is no operation's answer.
+    # An unknown address belongs to no operation.
     assert named == {problem.code for problem in PROBLEMS} - {"not_found"}
     assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == {
         problem.code for problem in PROBLEMS
     }
 
 
-def test_there_is_nothing_in_it_that_is_not_here(document: Any) -> None:
+def test_nothing_is_documented_that_does_not_exist(document: Any) -> None:
     assert not {"Error", "PaginationMetadata"} & document["components"]["schemas"].keys()
 
 
-def test_headers(document: Any) -> None:
+def test_headers_are_documented(document: Any) -> None:
     for _, _, operation in operations(document):
         responses = operation["responses"]
         assert "Allow" in responses["405"]["headers"]
@@ -130,7 +130,7 @@ def test_the_examples_of_requests_work(client: FlaskClient, document: Any) -> No
                 assert_alike(answer.json, example)
 
 
-def test_lists_are_like_their_examples(client: FlaskClient, document: Any) -> None:
+def test_lists_match_their_examples(client: FlaskClient, document: Any) -> None:
     book(client)
     client.post("/api/screens", json={"seats": 5})
     client.post("/api/movies", json={"screen": 1, "title": "Sholay"})
@@ -162,7 +162,7 @@ def assert_alike(answer: Any, example: Any) -> None:
         assert type(answer) is type(example)
 
 
-def test_every_answer_has_an_example_with_all_its_fields(document: Any) -> None:
+def test_every_response_has_an_example_with_all_its_fields(document: Any) -> None:
     schemas = document["components"]["schemas"]
     for path, _, operation in operations(document):
         for status, response in operation["responses"].items():
@@ -175,7 +175,7 @@ def test_every_answer_has_an_example_with_all_its_fields(document: Any) -> None:
                 assert example.keys() == fields.keys(), (path, status)
 
 
-def test_the_page_and_its_files_are_here(client: FlaskClient) -> None:
+def test_the_docs_page_loads_local_files_only(client: FlaskClient) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
     assert page.content_type == "text/html; charset=utf-8"

@@ -46,7 +46,7 @@ def guarded(
     "header",
     [None, "", KEY, "Bearer", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", f"Basic {KEY}"],
 )
-def test_without_the_key_the_staffs_routes_are_closed(
+def test_staff_routes_refuse_requests_without_the_key(
     guarded: FlaskClient, method: str, path: str, body: Any, status: int, header: str | None
 ) -> None:
     headers = {} if header is None else {"Authorization": header}
@@ -57,7 +57,7 @@ def test_without_the_key_the_staffs_routes_are_closed(
 
 @pytest.mark.parametrize(("method", "path", "body", "status"), STAFF_ROUTES)
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_with_the_key_they_are_open(
+def test_staff_routes_accept_the_key(
     guarded: FlaskClient, method: str, path: str, body: Any, status: int, scheme: str
 ) -> None:
     headers = {"Authorization": f"{scheme} {KEY}"}
@@ -65,13 +65,13 @@ def test_with_the_key_they_are_open(
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status"), STAFF_ROUTES)
-def test_where_none_is_set_all_is_open(
+def test_without_a_configured_key_all_routes_are_open(
     client: FlaskClient, method: str, path: str, body: Any, status: int
 ) -> None:
     assert client.open(path, method=method, json=body).status_code == status
 
 
-def test_strangers_learn_nothing_by_bad_requests(guarded: FlaskClient) -> None:
+def test_without_the_key_bad_requests_reveal_nothing(guarded: FlaskClient) -> None:
     assert_refused(guarded.post("/viewontime", data=b"{"), 401, "unauthorized")
     assert_refused(guarded.get("/tickets"), 401, "unauthorized")
 
@@ -87,14 +87,14 @@ def test_customers_need_no_key(guarded: FlaskClient) -> None:
     assert deleted.status_code == 200
 
 
-def test_health(client: FlaskClient) -> None:
+def test_a_healthy_service_is_live_and_ready(client: FlaskClient) -> None:
     for path in ("/health/live", "/health/ready"):
         answer = client.get(path)
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
 @pytest.mark.slow
-def test_without_mongodb_it_lives_and_is_not_ready(settings: Settings) -> None:
+def test_without_mongodb_the_service_is_live_but_not_ready(settings: Settings) -> None:
     away: pymongo.MongoClient[Any] = pymongo.MongoClient("mongodb://127.0.0.1:1", connect=False)
     client = create_app(away["away"], settings=settings).test_client()
     assert client.get("/health/live").status_code == 200
@@ -104,7 +104,7 @@ def test_without_mongodb_it_lives_and_is_not_ready(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/nope", "/tickets/nope", "/health/live", "/metrics", "/docs", "/openapi.json"]
 )
-def test_browsers_are_told_to_be_careful(client: FlaskClient, path: str) -> None:
+def test_responses_have_security_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
@@ -158,7 +158,7 @@ def traffic(client: FlaskClient) -> list[str]:
     ]
 
 
-def test_the_log_has_a_line_for_each_request_and_nothing_private(
+def test_the_log_has_a_line_for_each_request_and_no_private_data(
     client: FlaskClient, log: Callable[[], list[Any]]
 ) -> None:
     private = traffic(client)
@@ -171,7 +171,7 @@ def test_the_log_has_a_line_for_each_request_and_nothing_private(
     assert not [word for word in private if word in str(lines)]
 
 
-def test_the_metrics_count_requests_bookings_and_refusals_and_nothing_private(
+def test_the_metrics_count_events_and_hold_no_private_data(
     database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
     client = create_app(database, settings=settings, clock=clock).test_client()
@@ -209,7 +209,7 @@ def limited(mongod_database: Database[Any], settings: Settings, clock: Clock) ->
     ]
 
 
-def test_an_address_is_refused_when_it_has_sent_too_much_to_all_processes(
+def test_the_rate_limit_counts_requests_to_all_processes(
     limited: list[FlaskClient],
 ) -> None:
     here, there = limited
@@ -235,7 +235,7 @@ def test_health_and_metrics_are_never_limited(limited: list[FlaskClient]) -> Non
 
 
 @pytest.mark.parametrize("broken", ["count_request", "count_booking"])
-def test_a_figure_that_cannot_be_counted_spoils_no_booking(
+def test_a_failing_metric_does_not_fail_a_booking(
     client: FlaskClient,
     log: Callable[[], list[Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -252,7 +252,7 @@ def test_a_figure_that_cannot_be_counted_spoils_no_booking(
     assert "A response could not be logged or counted" in messages
 
 
-def test_a_line_that_cannot_be_logged_spoils_no_booking(
+def test_a_failing_log_does_not_fail_a_booking(
     client: FlaskClient, log: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
@@ -286,7 +286,7 @@ def behind_proxies(
         (2, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], True),
     ],
 )
-def test_the_rate_limit_is_for_the_address_that_a_trusted_proxy_names(
+def test_the_rate_limit_uses_the_address_from_a_trusted_proxy(
     mongod_database: Database[Any],
     settings: Settings,
     proxies: int,
@@ -318,7 +318,7 @@ FORWARDED = {
         (1, None, ""),
     ],
 )
-def test_addresses_begin_with_the_prefix_of_a_trusted_proxy(
+def test_urls_start_with_the_prefix_of_a_trusted_proxy(
     mongomock_database: Database[Any],
     settings: Settings,
     proxies: int,
@@ -346,7 +346,7 @@ def test_addresses_begin_with_the_prefix_of_a_trusted_proxy(
             )
 
 
-def test_a_prefix_cannot_put_a_script_into_the_page(
+def test_a_forwarded_prefix_cannot_inject_a_script(
     mongomock_database: Database[Any], settings: Settings
 ) -> None:
     settings = replace(settings, trusted_proxies=1)

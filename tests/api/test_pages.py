@@ -78,7 +78,7 @@ def test_pages_ignore_query_parameters_that_the_api_refuses(client: FlaskClient)
         assert_refused(client.get(f"{path}?utm=1"), 400, "invalid_request")
 
 
-def test_other_methods_and_addresses_answer_a_browser_in_json(client: FlaskClient) -> None:
+def test_other_methods_and_addresses_respond_to_a_browser_in_json(client: FlaskClient) -> None:
     assert_refused(client.post("/", headers=BROWSER), 405, "method_not_allowed")
     assert_refused(client.delete("/tickets/x", headers=BROWSER), 400, "invalid_request")
     assert_refused(client.get("/nothing", headers=BROWSER), 404, "not_found")
@@ -86,7 +86,7 @@ def test_other_methods_and_addresses_answer_a_browser_in_json(client: FlaskClien
     assert_refused(client.get("/static/../routes.py", headers=BROWSER), 404, "not_found")
 
 
-def test_a_page_for_a_ticket_that_is_not_there_is_404(client: FlaskClient) -> None:
+def test_the_page_of_an_unknown_ticket_is_404(client: FlaskClient) -> None:
     assert_page(client.get("/tickets/nobody-has-this", headers=BROWSER), 404)
 
 
@@ -126,7 +126,7 @@ def test_files_and_links_stay_below_a_proxys_prefix(
         assert client.get(address.removeprefix(prefix), buffered=True).status_code == 200
 
 
-def test_scripts_are_asked_for_again_after_an_upgrade(client: FlaskClient) -> None:
+def test_scripts_are_revalidated_after_an_upgrade(client: FlaskClient) -> None:
     response = client.get("/static/api.js", buffered=True)
     assert response.content_type == "text/javascript; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-cache"
@@ -136,7 +136,7 @@ def test_scripts_are_asked_for_again_after_an_upgrade(client: FlaskClient) -> No
     assert again.status_code == 304
 
 
-def test_the_days_are_those_that_can_be_booked(
+def test_the_page_offers_the_days_that_can_be_booked(
     database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
     settings = replace(settings, advance_days=2, admission_hours=timedelta(minutes=90))
@@ -150,7 +150,7 @@ def test_the_days_are_those_that_can_be_booked(
     assert 'data-open-before="5400.0"' in client.get("/tickets/x", headers=BROWSER).text
 
 
-def test_a_page_says_nothing_about_the_ticket_itself(client: FlaskClient) -> None:
+def test_the_ticket_page_contains_no_ticket_data(client: FlaskClient) -> None:
     ticket = book(client)
     page = client.get(f"/tickets/{ticket['ticket_id']}", headers=BROWSER).text
     for secret in (ticket["ticket_id"], ticket["name"], ticket["phone"], ticket["admission_code"]):

@@ -73,7 +73,7 @@ class TestEveryBadFieldAtOnce:
             ("GET", "/tickets?when=now", None, None, "timing when"),
         ],
     )
-    def test_wherever_it_came_in(
+    def test_bad_fields_are_named_wherever_they_were_sent(
         self,
         client: FlaskClient,
         method: str,
@@ -86,7 +86,7 @@ class TestEveryBadFieldAtOnce:
         answer = client.open(path, method=method, headers=sent, json=body)
         assert errors(answer).keys() == {*sent, *expected.split()}
 
-    def test_what_only_the_service_knows_has_the_name_that_the_request_gave_it(
+    def test_faults_found_by_the_service_use_the_names_in_the_request(
         self, client: FlaskClient
     ) -> None:
         update = {"ticket_id": "A", "phone": "12", "timing_alter": "18:30", "date": "2020-01-01"}
@@ -97,9 +97,9 @@ class TestEveryBadFieldAtOnce:
         refused = errors(client.post("/update", json=update))
         assert refused.keys() == {"timing_alter", "date"}
 
-    def test_one_name_in_two_places_has_both_messages(self, client: FlaskClient) -> None:
+    def test_a_name_sent_in_two_places_gets_both_messages(self, client: FlaskClient) -> None:
         refused = errors(client.post("/booktickets?name=Asha", json={**BOOKING, "name": ""}))
-        assert refused == {"name": ["Unknown field.", "May not be blank."]}
+        assert refused == {"name": ["Unknown field.", "Must not be blank."]}
 
     def test_a_body_that_is_not_json_hides_the_rest(self, client: FlaskClient) -> None:
         answer = client.post("/booktickets", headers={"Idempotency-Key": "x"}, data=b"{")
@@ -107,7 +107,7 @@ class TestEveryBadFieldAtOnce:
 
 
 class TestQueryParameters:
-    def test_unknown_ones_are_refused_on_every_route_of_the_api(self, client: FlaskClient) -> None:
+    def test_unknown_parameters_are_refused_on_every_api_route(self, client: FlaskClient) -> None:
         for method, path in api_routes(client):
             answer = client.open(f"{path}?nope=1", method=method)
             assert answer.status_code == 400, (method, path)
@@ -115,11 +115,11 @@ class TestQueryParameters:
                 assert errors(answer)["nope"] == ["Unknown field."], (method, path)
 
     @pytest.mark.parametrize("query", ["date=2046-11-27", "date", "=", "%ff=1", "page=1&page=2"])
-    def test_routes_that_take_none_refuse_any(self, client: FlaskClient, query: str) -> None:
+    def test_routes_without_parameters_refuse_any(self, client: FlaskClient, query: str) -> None:
         assert len(errors(client.get(f"/api/movies?{query}"))) == 1
 
     @pytest.mark.parametrize("query", ["", "&", "&&"])
-    def test_a_question_mark_alone_is_fine(self, client: FlaskClient, query: str) -> None:
+    def test_a_bare_question_mark_is_accepted(self, client: FlaskClient, query: str) -> None:
         assert client.get(f"/api/movies?{query}").status_code == 200
 
     @pytest.mark.parametrize("path", NOT_API)
@@ -129,7 +129,7 @@ class TestQueryParameters:
     ) -> None:
         assert client.get(f"{path}?{query}").status_code == 200
 
-    def test_the_staff_key_comes_first(self, guarded: FlaskClient) -> None:
+    def test_the_staff_key_is_checked_first(self, guarded: FlaskClient) -> None:
         assert_refused(guarded.get("/tickets?nope=1"), 401, "unauthorized")
         assert_refused(guarded.post("/api/screens?nope=1"), 401, "unauthorized")
 
@@ -141,7 +141,9 @@ class TestQueryParameters:
             ("/tickets?timing=18:00&tim%69ng=18:00", "timing"),
         ],
     )
-    def test_one_sent_twice_is_refused(self, client: FlaskClient, path: str, name: str) -> None:
+    def test_a_repeated_parameter_is_refused(
+        self, client: FlaskClient, path: str, name: str
+    ) -> None:
         assert errors(client.get(path)) == {name: ["Sent more than once."]}
 
 
@@ -159,13 +161,13 @@ class TestMembers:
             ),
         ],
     )
-    def test_one_named_twice_is_refused(
+    def test_a_repeated_member_is_refused(
         self, client: FlaskClient, body: str, names: set[str]
     ) -> None:
         assert errors(client.post("/booktickets", data=body)).keys() == names
         assert_booked(client, 0)
 
-    def test_the_message_says_so(self, client: FlaskClient) -> None:
+    def test_the_message_says_that_it_was_repeated(self, client: FlaskClient) -> None:
         ticket = book(client)
         body = f'{{"ticket_id": "nope", "ticket_id": "{ticket["ticket_id"]}"}}'
         refused = errors(client.post("/viewuser", data=body))
@@ -178,7 +180,7 @@ class TestMembers:
 
 class TestHeaders:
     @pytest.mark.parametrize("joined", ["key-12345,key-12345", "key-12345, key-12345"])
-    def test_a_doubled_idempotency_key_books_nothing(
+    def test_a_repeated_idempotency_key_books_nothing(
         self, client: FlaskClient, joined: str
     ) -> None:
         answer = client.post("/booktickets", json=BOOKING, headers={"Idempotency-Key": joined})
@@ -190,14 +192,14 @@ class TestHeaders:
         "header",
         ["Idempotency-Key: k,k", "Ticket-Phone: 1, 1", "Authorization: Bearer k,Bearer k"],
     )
-    def test_doubled_ones_are_refused_on_all_routes(
+    def test_repeated_headers_are_refused_on_all_routes(
         self, client: FlaskClient, path: str, header: str
     ) -> None:
         name, value = header.split(": ")
         assert errors(client.get(path, headers={name: value})).keys() == {name}
 
     @pytest.mark.parametrize("name", ["Host", "Idempotency-Key", "Ticket-Phone", "Authorization"])
-    def test_lines_that_differ_are_refused_where_the_server_shows_them(
+    def test_lines_that_differ_are_refused_if_the_server_shows_them(
         self, client: FlaskClient, name: str
     ) -> None:
         lines = [("HOST", "a"), ("ACCEPT", "*/*"), ("ACCEPT", "text/html")]
@@ -206,7 +208,7 @@ class TestHeaders:
         assert errors(answer) == {name: ["Sent more than once."]}
         assert client.get("/", environ_overrides={RAW_HEADERS: lines}).status_code == 200
 
-    def test_a_key_with_a_comma_is_one_key_where_the_server_shows_the_lines(
+    def test_a_key_with_a_comma_is_one_key_if_the_server_shows_the_lines(
         self, client: FlaskClient
     ) -> None:
         lines = {RAW_HEADERS: [("HOST", "a"), ("IDEMPOTENCY-KEY", "key-1,key-1")]}
@@ -218,7 +220,7 @@ class TestHeaders:
         headers = {"Idempotency-Key": "order-17,line-1"}
         assert client.post("/tickets", json=BOOKING, headers=headers).status_code == 201
 
-    def test_a_doubled_staff_key_is_refused(self, guarded: FlaskClient) -> None:
+    def test_a_repeated_staff_key_is_refused(self, guarded: FlaskClient) -> None:
         headers = {"Authorization": f"Bearer {KEY},Bearer {KEY}"}
         assert errors(guarded.get("/tickets?timing=18:00", headers=headers)).keys() == {
             "Authorization"
@@ -226,7 +228,7 @@ class TestHeaders:
 
     @pytest.mark.parametrize("path", ["/", "/booktickets", *NOT_API, "/nope"])
     @pytest.mark.parametrize("host", ["", "a,b", "localhost,localhost"])
-    def test_one_host_is_needed(self, client: FlaskClient, path: str, host: str) -> None:
+    def test_a_host_is_required(self, client: FlaskClient, path: str, host: str) -> None:
         answer = client.get(path, environ_overrides={"HTTP_HOST": host})
         assert errors(answer).keys() == {"Host"}
 
@@ -252,14 +254,14 @@ class TestHeaders:
 class TestBodies:
     @pytest.mark.parametrize("path", ["/booktickets", "/api/tickets", "/nope", "/health/live"])
     @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "identity, gzip", "x"])
-    def test_a_compressed_one_is_refused(
+    def test_a_compressed_body_is_refused(
         self, client: FlaskClient, path: str, encoding: str
     ) -> None:
         answer = client.post(path, data=b"{}", headers={"Content-Encoding": encoding})
         assert_refused(answer, 415, "unsupported_media_type")
 
     @pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
-    def test_one_that_is_as_it_is_is_fine(self, client: FlaskClient, encoding: str) -> None:
+    def test_an_identity_encoding_is_accepted(self, client: FlaskClient, encoding: str) -> None:
         answer = client.post("/tickets", json=BOOKING, headers={"Content-Encoding": encoding})
         assert answer.status_code == 201
 
@@ -284,13 +286,15 @@ def test_a_path_that_begins_with_slashes_is_not_found(
     "target",
     ["//metrics", "/%2Fmetrics", "/%2fmetrics?a=1", "///metrics", "http://localhost//metrics"],
 )
-def test_nor_where_the_server_has_dropped_the_slashes(client: FlaskClient, target: str) -> None:
+def test_a_path_whose_slashes_the_server_dropped_is_not_found(
+    client: FlaskClient, target: str
+) -> None:
     as_waitress_has_it = {"PATH_INFO": "/metrics", "REQUEST_URI": target}
     assert_refused(client.get("/", environ_overrides=as_waitress_has_it), 404, "not_found")
 
 
 @pytest.mark.parametrize("target", ["/metrics", "/metrics?a=//b", "http://localhost/metrics"])
-def test_slashes_elsewhere_are_fine(client: FlaskClient, target: str) -> None:
+def test_slashes_elsewhere_are_accepted(client: FlaskClient, target: str) -> None:
     as_waitress_has_it = {"PATH_INFO": "/metrics", "REQUEST_URI": target}
     assert client.get("/", environ_overrides=as_waitress_has_it).status_code == 200
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from tests.api.helpers import ASHA, RAVI, assert_refused, book, view
 
 
-def test_a_tickets_life(client: FlaskClient) -> None:
+def test_a_ticket_is_booked_viewed_moved_and_deleted(client: FlaskClient) -> None:
     booked = client.post("/tickets", json={**ASHA, "timing": "18:00"})
     assert booked.status_code == 201
     address = booked.headers["Location"]
@@ -23,7 +23,7 @@ def test_a_tickets_life(client: FlaskClient) -> None:
     assert_refused(client.get(address), 404, "ticket_not_found")
 
 
-def test_retries(client: FlaskClient) -> None:
+def test_a_retry_books_once(client: FlaskClient) -> None:
     body = {**ASHA, "timing": "18:00"}
     first, again = (
         client.post("/tickets", json=body, headers={"Idempotency-Key": "key-12345"})
@@ -33,7 +33,7 @@ def test_retries(client: FlaskClient) -> None:
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def test_the_phone_is_asked_for(client: FlaskClient) -> None:
+def test_a_change_needs_the_phone(client: FlaskClient) -> None:
     ticket = book(client)
     address = f"/tickets/{ticket['ticket_id']}"
     for headers, status, code in (
@@ -47,7 +47,7 @@ def test_the_phone_is_asked_for(client: FlaskClient) -> None:
     assert view(client, ticket).json == ticket
 
 
-def test_refusals(client: FlaskClient) -> None:
+def test_bad_requests_are_refused(client: FlaskClient) -> None:
     assert_refused(client.get("/tickets"), 400, "invalid_request")
     assert_refused(client.get("/tickets?timing=9:00"), 400, "invalid_request")
     assert_refused(client.get("/tickets?timing=18:00&when=now"), 400, "invalid_request")

@@ -29,7 +29,7 @@ class TestBooking:
             answer = client.post(path, json={**ASHA, "timing": "18:00", "seat": seat})
             assert (answer.status_code, answer.json["seat"]) == (201, seat)
 
-    def test_a_taken_seat_is_refused_with_those_that_are_free(self, client: FlaskClient) -> None:
+    def test_a_refused_seat_comes_with_the_free_ones(self, client: FlaskClient) -> None:
         ticket = book(client, seat=7)
         refused = book(client, seat=7, status=409)
         assert refused["code"] == "seat_taken"
@@ -52,7 +52,7 @@ class TestBooking:
         assert book(client, status=409)["code"] == "sold_out"
 
     @pytest.mark.parametrize("seat", [0, -1, 21, 10**30, 7.0, "7", True, None, [7], {"$gt": 0}])
-    def test_what_is_not_a_seat_is_named(self, client: FlaskClient, seat: Any) -> None:
+    def test_an_invalid_seat_is_named(self, client: FlaskClient, seat: Any) -> None:
         refused = book(client, seat=seat, timing="18:30", phone="12", status=400)
         assert refused["errors"].keys() == {"seat", "timing", "phone"}
         assert book(client, seat=seat, status=400)["errors"].keys() == {"seat"}
@@ -85,7 +85,7 @@ class TestIdempotencyKey:
         assert stored
         assert stored["request"] == request.as_document()
 
-    def test_it_answers_though_the_seat_is_taken_by_now(self, client: FlaskClient) -> None:
+    def test_a_retry_succeeds_although_the_seat_is_now_taken(self, client: FlaskClient) -> None:
         first = book(client, seat=7, key="key-12345")
         moved = patch(client, first, seat=8).json
         book(client, seat=7)
@@ -93,7 +93,7 @@ class TestIdempotencyKey:
 
 
 class TestMoving:
-    def test_to_a_seat_of_another_showing(self, client: FlaskClient) -> None:
+    def test_a_ticket_moves_to_a_seat_in_another_showing(self, client: FlaskClient) -> None:
         ticket = book(client, seat=3)
         assert update(client, ticket, "21:00", seat=7).json["seat"] == 7
         moved = patch(client, ticket, timing="20:00", date="2046-11-24", seat=20)
@@ -101,7 +101,7 @@ class TestMoving:
         assert moved.json["seat"] == 20
         assert view(client, ticket).json == moved.json
 
-    def test_within_its_own_showing_the_seat_changes(self, client: FlaskClient) -> None:
+    def test_a_ticket_changes_its_seat_within_its_showing(self, client: FlaskClient) -> None:
         ticket = book(client, seat=3)
         assert update(client, ticket, "18:00", seat=7).json == {**ticket, "seat": 7}
         assert patch(client, ticket, seat=8).json == {**ticket, "seat": 8}
@@ -109,12 +109,14 @@ class TestMoving:
         assert slot(client, "18:00")["booked"] == 1
         assert book(client, seat=3)["seat"] == 3
 
-    def test_to_its_own_seat_of_a_full_house_changes_nothing(self, client: FlaskClient) -> None:
+    def test_a_move_to_its_own_seat_in_a_full_house_changes_nothing(
+        self, client: FlaskClient
+    ) -> None:
         ticket = fill(client)[7]
         assert patch(client, ticket, seat=ticket["seat"]).json == ticket
         assert_refused(patch(client, ticket, seat=ticket["seat"] % 20 + 1), 409, "sold_out")
 
-    def test_to_a_taken_seat_changes_nothing(self, client: FlaskClient) -> None:
+    def test_a_move_to_a_taken_seat_changes_nothing(self, client: FlaskClient) -> None:
         book(client, timing="21:00", seat=7)
         book(client, seat=8)
         ticket = book(client, seat=3)
@@ -124,7 +126,7 @@ class TestMoving:
         assert refused["free_seats"] == [seat for seat in range(1, 21) if seat not in (3, 8)]
         assert view(client, ticket).json == ticket
 
-    def test_what_is_not_named_stays(self, client: FlaskClient) -> None:
+    def test_fields_that_are_not_sent_stay_unchanged(self, client: FlaskClient) -> None:
         ticket = book(client, date="2046-11-25", seat=3)
         moved = patch(client, ticket, date="2046-11-26").json
         assert moved["showing_at"] == "2046-11-26T18:00:00+05:30"
@@ -135,7 +137,7 @@ class TestMoving:
         assert (moved["showing_at"], moved["seat"]) == ("2046-11-27T09:00:00+05:30", 12)
         assert patch(client, ticket, date="2046-11-27").json == moved
 
-    def test_nothing_to_change_is_refused(self, client: FlaskClient) -> None:
+    def test_a_request_without_changes_is_refused(self, client: FlaskClient) -> None:
         ticket = book(client)
         refused = assert_refused(patch(client, ticket), 400, "invalid_request")
         assert refused["errors"].keys() == {"timing", "date", "seat"}
@@ -144,12 +146,12 @@ class TestMoving:
         refused = assert_refused(patch(client, ticket, seat=None), 400, "invalid_request")
         assert refused["errors"].keys() == {"seat"}
 
-    def test_the_assignments_route_still_asks_for_the_timing(self, client: FlaskClient) -> None:
+    def test_the_assignments_route_still_requires_a_timing(self, client: FlaskClient) -> None:
         body = {"ticket_id": book(client)["ticket_id"], "phone": ASHA["phone"], "seat": 7}
         refused = assert_refused(client.post("/update", json=body), 400, "invalid_request")
         assert refused["errors"].keys() == {"timing_alter"}
 
-    def test_what_is_not_a_seat_is_named_with_the_rest(self, client: FlaskClient) -> None:
+    def test_an_invalid_seat_is_named_with_the_other_bad_fields(self, client: FlaskClient) -> None:
         ticket = book(client)
         for answer, expected in (
             (patch(client, ticket, seat=21), {"seat"}),
@@ -174,7 +176,7 @@ class TestMoving:
 
 
 class TestFreeSeats:
-    def test_of_the_next_showing(self, client: FlaskClient) -> None:
+    def test_the_default_is_the_next_showing(self, client: FlaskClient) -> None:
         book(client, seat=7)
         book(client, seat=20)
         answer = client.get("/seats?timing=18:00")
@@ -182,7 +184,7 @@ class TestFreeSeats:
         free = [seat for seat in range(1, 20) if seat != 7]
         assert (answer.json or {}) == {**slot(client, "18:00"), "free_seats": free}
 
-    def test_of_a_day(self, client: FlaskClient) -> None:
+    def test_a_date_picks_the_showing_of_that_day(self, client: FlaskClient) -> None:
         fill(client, date="2046-11-24")
         full = client.get("/seats?timing=18:00&date=2046-11-24").json
         assert full["free_seats"] == []
@@ -202,20 +204,22 @@ class TestFreeSeats:
             ("timing=18:00&timing=18:00", "timing"),
         ],
     )
-    def test_a_showing_that_is_not_there(self, client: FlaskClient, query: str, bad: str) -> None:
+    def test_a_showing_that_does_not_exist_is_refused(
+        self, client: FlaskClient, query: str, bad: str
+    ) -> None:
         refused = assert_refused(client.get(f"/seats?{query}"), 400, "invalid_request")
         assert refused["errors"].keys() == set(bad.split())
 
 
 class TestBookable:
-    def test_a_showing_is_until_it_is_sold_out(self, client: FlaskClient) -> None:
+    def test_a_showing_is_bookable_until_it_is_sold_out(self, client: FlaskClient) -> None:
         fill(client, 19)
         assert slot(client, "18:00")["bookable"] is True
         book(client)
         assert slot(client, "18:00")["bookable"] is False
         assert slot(client, "19:00")["bookable"] is True
 
-    def test_a_showing_of_today_is_until_it_has_started(self, client: FlaskClient) -> None:
+    def test_a_showing_is_bookable_until_it_has_started(self, client: FlaskClient) -> None:
         today = client.get("/?date=2046-11-22").json
         assert {each["timing"] for each in today if not each["bookable"]} == {
             f"{hour:02}:00" for hour in range(9, 15)
@@ -223,7 +227,7 @@ class TestBookable:
         started = client.get("/seats?timing=14:00&date=2046-11-22")
         assert (started.status_code, started.json["bookable"]) == (200, False)
 
-    def test_a_showing_is_not_before_the_booking_window(
+    def test_a_showing_beyond_the_booking_window_is_not_bookable(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         settings = replace(settings, advance_days=0)

@@ -119,15 +119,15 @@ test("a customer books seat 7, moves to seat 3 of another showing, prints and ca
     assert.equal(pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, 1, "one page");
 
     await page.getByRole("button", { name: "Cancel", exact: true }).click();
-    await page.getByLabel("The phone you booked with").fill(RAVI.phone);
+    await page.getByLabel("The phone number you booked with").fill(RAVI.phone);
     await page.getByRole("button", { name: "Cancel the ticket" }).click();
     await page.getByText("This ticket was booked with another phone number.").waitFor();
-    await page.getByLabel("The phone you booked with").fill("+91 9876543210");
+    await page.getByLabel("The phone number you booked with").fill("+91 9876543210");
     await page.getByRole("button", { name: "Cancel the ticket" }).click();
     await page.getByRole("heading", { name: "Ticket cancelled" }).waitFor();
     assert.equal((await fetch(`${baseUrl}/tickets/${id}`)).status, 404);
     assert.equal((await page.reload()).status(), 404);
-    await page.getByText("There is no ticket with this id.").waitFor();
+    await page.getByText("There is no ticket with this id or code.").waitFor();
     await assertSound(page);
   }));
 
@@ -179,12 +179,12 @@ test("a booking whose answer is lost is sent again and books once", () =>
       await route.abort();
     }, { times: 1 });
     await bookOnPage(page, ASHA, 2);
-    await page.getByText("The box office does not answer. Trying again …").waitFor();
+    await page.getByText("The box office is not responding. Trying again …").waitFor();
     await page.waitForURL(/\/tickets\//);
     assert.equal((await ticketsOf({ date: days[1], timing: "11:00" })).length, 1);
   }));
 
-test("refusals stand beside their fields in the API's own words", () =>
+test("refusals appear next to their fields in the API's own words", () =>
   withPage(address({ date: days[1], timing: "12:00" }), async (page) => {
     await bookOnPage(page, { name: " ", phone: "98765" }, 4);
     await page.getByText(/Not a valid phone number/).waitFor();
@@ -224,7 +224,7 @@ test("the address keeps day and showing, and Back goes back", () =>
     await page.goBack();
     await page.locator(".house").waitFor({ state: "hidden" });
     await page.goto(`${baseUrl}/?date=2020-01-01`);
-    await page.getByText("This date has passed.").waitFor();
+    await page.getByText("This date is in the past.").waitFor();
   }));
 
 test("the keyboard alone books a seat", () =>
@@ -294,12 +294,12 @@ test("the door asks for the key, admits, refuses the second time, and takes it b
     assert.deepEqual(await counts(), ["2", "2", "0"]);
 
     await page.getByRole("button", { name: /^Undo Ravi Iyer/ }).click();
-    await page.getByText("Ravi Iyer was admitted by mistake?").waitFor();
+    await page.getByText("Was Ravi Iyer admitted by mistake?").waitFor();
     await assertSound(page);
-    await page.getByRole("button", { name: "Leave it" }).click();
+    await page.getByRole("button", { name: "Keep it" }).click();
     assert.ok((await api("GET", `tickets/${ravi.ticket_id}`)).admitted_at);
     await page.getByRole("button", { name: /^Undo Ravi Iyer/ }).click();
-    await page.getByRole("button", { name: "Take it back" }).click();
+    await page.getByRole("button", { name: "Undo admission" }).click();
     await page.getByRole("button", { name: /^Admit Ravi Iyer/ }).waitFor();
     assert.equal((await api("GET", `tickets/${ravi.ticket_id}`)).admitted_at, null);
     await page.reload(); // the key is kept for the tab
@@ -322,7 +322,7 @@ test("a scan whose answer is lost is sent again with its key, and still says com
       await page.getByLabel("Name or code").fill(ticket.admission_code);
       await page.getByLabel("Name or code").press("Enter");
     }
-    await page.getByText("No answer, trying again").waitFor();
+    await page.getByText("No response, trying again").waitFor();
     await page.locator("#verdict").getByText("Come in").waitFor();
     assert.equal(keys.length, 2);
     assert.equal(new Set(keys).size, 1);
@@ -371,7 +371,7 @@ test("seats at the multiplex are bought, and more than are left are refused", as
     await page.getByText("27 left").waitFor();
     await page.getByLabel("Tickets").first().fill("28");
     await page.getByRole("button", { name: /Buy/ }).first().click();
-    await page.getByText("This showing does not have that many free seats. 27 left.").waitFor();
+    await page.getByText("This showing does not have that many seats left. 27 left.").waitFor();
     await assertSound(page);
   });
 });
@@ -438,7 +438,7 @@ test("every page fits and reads well on phones and desks, by day and by night", 
     away: [address(showing), async (page) => {
       await seat(page, 8).check();
       await page.route("**/seats?*", (route) => route.abort());
-      await page.getByText("The box office does not answer.").waitFor();
+      await page.getByText("The box office is not responding.").waitFor();
     }],
     "door-key": ["door", (page) => page.getByLabel("Staff key").waitFor()],
     multiplex: ["multiplex", (page) => page.getByText("not on sale yet").waitFor()],

@@ -20,7 +20,7 @@ CHECKS = (
 )
 
 
-def test_all_operations(tmp_path: Path) -> None:
+def test_generated_requests_get_documented_responses(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"LOG_LEVEL": "error"}) as service:
         command = [
             *(str(Path(sys.executable).parent / "schemathesis"), "run"),

@@ -85,7 +85,7 @@ def assert_serves_promptly(service: Service, within: float = 3) -> None:
         pytest.param(GET % b"/docs/swagger-ui-bundle.js" * 20, id="requests, and no reader"),
     ],
 )
-def test_clients_who_stop_halfway_keep_nobody_waiting(service: Service, sent: bytes) -> None:
+def test_stalled_clients_keep_nobody_waiting(service: Service, sent: bytes) -> None:
     with stalled(service, sent):
         assert_serves_promptly(service, within=8)  # Their connections are closed after 10.
 
@@ -95,7 +95,7 @@ def test_a_client_who_sends_many_requests_at_once_has_one_turn_at_a_time(service
         assert_serves_promptly(service)
 
 
-def test_a_late_body_is_told_so_and_late_headers_end_the_connection(service: Service) -> None:
+def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Service) -> None:
     """Although each of these clients sends a byte every second."""
     started = time.monotonic()
     with (
@@ -155,7 +155,7 @@ def test_a_late_body_is_told_so_and_late_headers_end_the_connection(service: Ser
         pytest.param(431, HEAD + b"X: 1\r\n" * 101 + b"\r\n", id="many headers"),
     ],
 )
-def test_what_is_not_http_is_told_so_at_once(service: Service, status: int, sent: bytes) -> None:
+def test_what_is_not_http_gets_an_error_at_once(service: Service, status: int, sent: bytes) -> None:
     started = time.monotonic()
     document = problem(exchange(service, sent))
     assert document["status"] == status
@@ -257,7 +257,7 @@ def test_a_chunked_body_that_is_cut_off_books_nothing(service: Service, sent: st
     assert tickets(service) == before
 
 
-def test_nothing_of_all_this_is_an_error_in_the_log(service: Service) -> None:
+def test_none_of_this_is_logged_as_an_error(service: Service) -> None:
     exchange(service, LAST_GET % b"/")
     assert [line for line in service.logged() if line["level"] not in ("INFO", "WARNING")] == []
 

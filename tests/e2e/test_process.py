@@ -147,7 +147,7 @@ def test_a_killed_server_ends_the_service_which_says_why(tmp_path: Path, tempora
     os.kill(service.gunicorn_pid, signal.SIGKILL)
     _, message = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert message == "box-office: The server was ended by a signal: Killed.\n"
+    assert message == "box-office: The server was killed by a signal: Killed.\n"
     assert_gone(processes, temporary)
 
 
@@ -211,7 +211,7 @@ def test_of_ten_services_on_one_port_one_serves(tmp_path: Path) -> None:
 def test_a_second_service_on_the_same_data_or_port_is_refused(
     service: Service, tmp_path: Path
 ) -> None:
-    assert "Another service is running on DATA_DIR=" in refusal(service.data_dir, free_port())
+    assert "Another service is using DATA_DIR=" in refusal(service.data_dir, free_port())
     started = time.monotonic()
     message = refusal(tmp_path / "other", service.port)
     assert f"PORT={service.port} on HOST=127.0.0.1 cannot be used" in message
@@ -250,7 +250,7 @@ def test_a_data_dir_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "too long for a Unix socket" in refusal(tmp_path / ("x" * 100), free_port())
 
 
-def test_mongod_comes_back_though_at_first_it_cannot_be_started(tmp_path: Path) -> None:
+def test_mongod_comes_back_although_its_first_restart_fails(tmp_path: Path) -> None:
     binary = tmp_path / "bin" / "mongod"
     binary.parent.mkdir()
     binary.symlink_to(find_mongod())
@@ -264,7 +264,7 @@ def test_mongod_comes_back_though_at_first_it_cannot_be_started(tmp_path: Path) 
         wait_until(lambda: view(service, ticket) == ticket)
 
 
-def test_what_mongod_says_of_a_failed_start_is_passed_on(tmp_path: Path) -> None:
+def test_the_reason_of_a_failed_mongod_start_is_passed_on(tmp_path: Path) -> None:
     database = tmp_path / "mongodb" / "db"
     database.mkdir(parents=True)
     (database / "WiredTiger").write_text("broken")
@@ -274,7 +274,7 @@ def test_what_mongod_says_of_a_failed_start_is_passed_on(tmp_path: Path) -> None
     assert "it gives no reason" not in message
 
 
-def test_the_data_is_private_in_a_folder_that_is_not(tmp_path: Path) -> None:
+def test_the_data_is_private_even_in_a_public_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with running_service(tmp_path) as service:
         assert tmp_path.stat().st_mode & 0o777 == 0o755
@@ -296,7 +296,7 @@ def test_without_mongodb_it_serves_503(tmp_path: Path) -> None:
         assert service.stop() == 0
 
 
-def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
+def test_metrics_cover_all_workers_including_dead_ones(tmp_path: Path) -> None:
     counted = re.compile(r'requests_total{.*route="/api/movies".*} (.*)')
 
     def ask_and_count(service: Service) -> float:
@@ -312,7 +312,7 @@ def test_metrics_are_those_of_all_workers_dead_ones_too(tmp_path: Path) -> None:
         assert ask_and_count(service) == 200
 
 
-def test_all_that_is_logged_is_json_and_tells_of_no_customer(tmp_path: Path) -> None:
+def test_the_log_is_json_and_holds_no_customer_data(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"LOG_LEVEL": "debug"}) as service:
         ticket = book(service)
         view(service, ticket)

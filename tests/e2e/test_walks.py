@@ -15,7 +15,7 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
 
 
-def test_the_walks_by_curl(tmp_path: Path) -> None:
+def test_the_curl_walkthroughs_run(tmp_path: Path) -> None:
     commands = [
         block for document in (README, API) for block in blocks(document, "sh") if "curl" in block
     ]
@@ -44,6 +44,6 @@ def test_the_walks_by_curl(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "ticket.svg").read_text()
 
 
-def test_the_snippet_for_tests() -> None:
+def test_the_testing_snippet_runs() -> None:
     (snippet,) = blocks(API, "python")
     exec(compile(snippet, "api.md", "exec"), {})

@@ -25,14 +25,14 @@ WORKERS = {
 HEADER = """\
 # Faults
 
-Written by `make faults`. Customers book without a pause, each with an `Idempotency-Key`, and send
-a request again when it was answered 503 or cut off. Meanwhile things break. Afterwards, what was
-answered is compared with what is stored: *missing* was answered and is not stored, *doubled* is a
-key or a seat with two tickets, *unanswered* is stored though its customer was never told so. At the
-doors, each ticket is shown at two at once. There, *booked* counts admissions, *missing* was let in
-and is not recorded, *doubled* was let in twice, *unanswered* is recorded and was not let in.
+Written by `make faults`. Customers book without a pause, each with an `Idempotency-Key`, and retry
+each request that gets 503 or is cut off. Meanwhile things break. Afterwards, the responses are
+compared with what is stored: *missing* was confirmed but is not stored, *doubled* is a key or a
+seat with two tickets, *unconfirmed* is stored although its customer was never told. At the doors,
+each ticket is scanned at two doors at once. There, *booked* counts admissions, *missing* was let in
+but is not recorded, *doubled* was let in twice, *unconfirmed* is recorded but was not let in.
 
-| fault | rounds | booked | sent again | missing | doubled | unanswered | unexpected answers | |
+| fault | rounds | booked | retried | missing | doubled | unconfirmed | unexpected responses | |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 

@@ -74,7 +74,7 @@ class Customers:
             thread.join()
 
     def wait_for_bookings(self, number: int = 20) -> None:
-        """Wait until so many more are booked, from now on."""
+        """Wait until this many more are booked, from now on."""
         wanted = len(self.tickets) + number
         wait_until(lambda: len(self.tickets) >= wanted)
 

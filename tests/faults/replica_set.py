@@ -58,7 +58,7 @@ class Node:
         self.process.wait()
 
     def command(self, *command: Any, **arguments: Any) -> Mapping[str, Any]:
-        """Run a command on this node alone; `{}` when it does not answer."""
+        """Run a command on this node alone; `{}` if it does not respond."""
         try:
             with MongoClient[dict[str, Any]](
                 HOST, self.port, directConnection=True, timeoutMS=10_000, **self.login

@@ -58,7 +58,7 @@ def is_over(client: FlaskClient, log: Log) -> bool:
 
 @pytest.fixture
 def lagging_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
-    """The replica set, with a secondary that takes no more writes."""
+    """The replica set, with a secondary that no longer replicates."""
     replica_set.wait_until_whole()
     primary = replica_set.wait_for_primary()
     lagging = next(node for node in replica_set.nodes if node is not primary)

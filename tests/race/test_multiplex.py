@@ -123,7 +123,7 @@ class CheckThenSell(MultiplexStore):
 
 
 @pytest.mark.parametrize(("kind", "oversells"), [(MultiplexStore, False), (CheckThenSell, True)])
-def test_it_is_the_condition_in_the_update_that_guards(
+def test_only_the_condition_in_the_update_prevents_overselling(
     mongod_database: Database[Any], kind: type[MultiplexStore], oversells: bool
 ) -> None:
     store = kind(mongod_database, timedelta(hours=8))
@@ -153,7 +153,7 @@ def test_the_first_sale_of_a_showing_refuses_nobody_in_vain(service: Service, ro
         assert sorted(seats) == list(range(1, BUYERS + 1))
 
 
-def test_numbers_are_given_once(service: Service, rounds: int) -> None:
+def test_numbers_are_unique(service: Service, rounds: int) -> None:
     for _ in range(rounds):
         create = [lambda connection: connection.post("/api/screens", {"seats": 5})] * 200
         answers = service.all_at_once(create)

@@ -153,7 +153,7 @@ def test_a_full_house_is_refused_with_one_read(watched: FlaskClient, commands: C
     assert commands.of(lambda: book(watched, status=409)) == ["find"]
 
 
-def test_the_ticket_windows_other_routes(watched: FlaskClient, commands: Commands) -> None:
+def test_other_ticket_routes_take_few_round_trips(watched: FlaskClient, commands: Commands) -> None:
     ticket = book(watched)
     owner = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"]}
 
@@ -169,7 +169,7 @@ def test_the_ticket_windows_other_routes(watched: FlaskClient, commands: Command
     assert sent_by("/delete", **owner) == ["delete"]
 
 
-def test_the_door(watched: FlaskClient, commands: Commands) -> None:
+def test_an_admission_takes_few_round_trips(watched: FlaskClient, commands: Commands) -> None:
     code = book(watched, timing="16:00")["admission_code"]
 
     def admit() -> object:
@@ -180,7 +180,7 @@ def test_the_door(watched: FlaskClient, commands: Commands) -> None:
     assert commands.of(lambda: watched.delete(f"/admissions/{code}")) == ["findAndModify"]
 
 
-def test_the_multiplex(watched: FlaskClient, commands: Commands) -> None:
+def test_the_multiplex_takes_few_round_trips(watched: FlaskClient, commands: Commands) -> None:
     for _ in range(5):
         add_screen(watched)
     for number in range(1, 121):  # more than MongoDB puts into a first answer by itself

@@ -63,7 +63,7 @@ def test_numbers_are_counted_from_one(store: MultiplexStore) -> None:
     assert movies[0] == StoredMovie(1, 2, 996, "10:00", None, on_sale=False)
 
 
-def test_looking_up(store: MultiplexStore, movie: StoredMovie) -> None:
+def test_screens_and_movies_are_found_by_number(store: MultiplexStore, movie: StoredMovie) -> None:
     assert store.screen(1) == StoredScreen(1, 10)
     assert store.screen(2) is None
     assert store.movie(1) == movie

@@ -125,7 +125,7 @@ class TestAChosenSeat:
         assert store.get(neighbour.ticket_id) == neighbour
 
 
-class TestTheTwoSecrets:
+class TestTwoSecrets:
     def test_the_ticket_id_is_the_admission_code_and_a_secret(self, add: Add) -> None:
         stored = add()
         assert re.fullmatch("[0-9A-HJKMNP-TV-Z]{12}", stored.admission_code)
@@ -205,7 +205,7 @@ class TestAdmission:
         assert not store.delete(before.ticket_id, before.phone_e164)
         assert store.get(before.ticket_id) == admitted
 
-    def test_taken_back_it_is_as_before(self, store: TicketStore, add: Add) -> None:
+    def test_an_undone_ticket_is_as_before(self, store: TicketStore, add: Add) -> None:
         before = add()
         assert store.undo_admission(before.admission_code) == before
         store.admit(before.admission_code, **self.DOOR)
@@ -250,7 +250,7 @@ def test_a_refused_move_changes_nothing(store: TicketStore, add: Add) -> None:
     assert store.get(stored.ticket_id) == stored
 
 
-def test_a_move_of_what_has_moved_or_gone_does_nothing(store: TicketStore, add: Add) -> None:
+def test_a_move_of_a_moved_or_deleted_ticket_does_nothing(store: TicketStore, add: Add) -> None:
     stored = add()
     moved = store.move(stored, NIGHT)
     assert store.move(stored, NEXT_EVENING) is None
@@ -333,7 +333,7 @@ def test_another_expiry_changes_the_index_in_place(mongod_database: Database[Any
         assert expiry()["expireAfterSeconds"] == hours * 3600
 
 
-def test_the_indexes_are_made_at_the_start(
+def test_the_indexes_are_created_at_the_start(
     mongod: EmbeddedMongoDB, mongod_database: Database[Any], settings: Settings
 ) -> None:
     for name in ("tickets", "sales"):

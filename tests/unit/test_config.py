@@ -15,7 +15,7 @@ from app.config import SettingError, Settings, usable_cores
 from app.mongodb.client import log_ignored_options, open_client
 
 
-def test_defaults() -> None:
+def test_the_defaults_are_as_documented() -> None:
     settings = Settings.from_environ({})
     assert settings.mongodb_uri is None
     assert (settings.host, settings.port) == ("127.0.0.1", 5000)
@@ -75,7 +75,7 @@ def test_every_setting_is_read() -> None:
         ("MONGODB_DATABASE", "a.b", "its character 2 is not allowed"),
         ("MONGODB_DATABASE", "x" * 64, "it has 64 characters"),
         ("DATA_DIR", " ", "it is empty"),
-        ("DATA_DIR", "\udcff", "its name is not text in UTF-8"),
+        ("DATA_DIR", "\udcff", "it is not valid UTF-8"),
         ("HOST", "not a host", "its character 4 is not allowed"),
         ("PORT", "0", "it is below 1"),
         ("PORT", "65536", "it is above 65535"),
@@ -84,19 +84,19 @@ def test_every_setting_is_read() -> None:
         ("WORKERS", "-1", "it is below 1"),
         ("TRUSTED_PROXIES", "1.5", "it is not a whole number"),
         ("TRUSTED_PROXIES", "11", "it is above 10"),
-        ("RATE_LIMIT", "60", "it is not an amount and a time"),
+        ("RATE_LIMIT", "60", "it is not a number of requests and a time"),
         ("RATE_LIMIT", "", "it is empty"),
-        ("RATE_LIMIT", "0 per minute", "it allows 0 requests, or in no time"),
-        ("RATE_LIMIT", "60 per fortnight", "it is not an amount and a time"),
-        ("RATE_LIMIT", "60 per 0 minutes", "it allows 0 requests, or in no time"),
+        ("RATE_LIMIT", "0 per minute", "it allows no requests, or its time is zero"),
+        ("RATE_LIMIT", "60 per fortnight", "it is not a number of requests and a time"),
+        ("RATE_LIMIT", "60 per 0 minutes", "it allows no requests, or its time is zero"),
         ("RATE_LIMIT", "60 per 2 years", "its time is longer than a year"),
         ("RATE_LIMIT", "9999999999 per minute", "it allows more than 1000000000 requests"),
         ("RATE_LIMIT", "5 per second; 60 per minute", "it is more than one limit"),
-        ("RATE_LIMIT", "60 per minute and more", "it is not an amount and a time"),
+        ("RATE_LIMIT", "60 per minute and more", "it is not a number of requests and a time"),
         ("SHOW_TIMES", "", "it is empty"),
-        ("SHOW_TIMES", "09:00, 9:00", "its time 2 is not a time of day as HH:MM"),
-        ("SHOW_TIMES", "09:00,10:00, 09:00", "09:00 is there twice"),
-        ("SHOW_TIMES", "09:00,", "its time 2 is not a time of day as HH:MM"),
+        ("SHOW_TIMES", "09:00, 9:00", "its time 2 is not a time of day in the form HH:MM"),
+        ("SHOW_TIMES", "09:00,10:00, 09:00", "it lists 09:00 twice"),
+        ("SHOW_TIMES", "09:00,", "its time 2 is not a time of day in the form HH:MM"),
         ("SLOT_CAPACITY", "0", "it is below 1"),
         ("EXPIRY_HOURS", "0", "it is below 0.0003"),
         ("EXPIRY_HOURS", "-8", "it is below 0.0003"),
@@ -112,7 +112,7 @@ def test_every_setting_is_read() -> None:
         ("LOG_FORMAT", "xml", "it is unknown"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_cause_in_one_line(
+def test_a_bad_value_is_reported_in_one_line_with_its_cause(
     name: str, value: str, cause: str
 ) -> None:
     with pytest.raises(SettingError) as refusal:
@@ -165,7 +165,7 @@ def test_a_wrong_value_is_named_with_its_cause_in_one_line(
         ("mongodb://db/?datetime_conversion=secret", "Invalid datetime_conversion value"),
     ],
 )
-def test_what_pymongo_refuses_is_told_in_one_line_without_secrets(uri: str, cause: str) -> None:
+def test_what_pymongo_refuses_is_reported_in_one_line_without_secrets(uri: str, cause: str) -> None:
     with pytest.raises(SettingError) as refusal:
         Settings.from_environ({"MONGODB_URI": uri})
     message = str(refusal.value)
@@ -191,7 +191,7 @@ def test_what_pymongo_refuses_is_told_in_one_line_without_secrets(uri: str, caus
         "mongodb://%2Ftmp%2Fmongod.sock",
     ],
 )
-def test_what_pymongo_takes_is_taken(uri: str) -> None:
+def test_what_pymongo_accepts_is_accepted(uri: str) -> None:
     assert Settings.from_environ({"MONGODB_URI": uri}).mongodb_uri == uri
 
 
@@ -221,7 +221,7 @@ UNSAFE = {
 
 @pytest.mark.parametrize("written", [str, str.lower, str.upper])
 @pytest.mark.parametrize("option", UNSAFE)
-def test_an_option_that_promises_rest_on_is_ours(
+def test_an_option_that_promises_depend_on_cannot_be_changed(
     option: str, written: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
     uri = f"mongodb://db/?{written(option)}={UNSAFE[option]}"
@@ -248,7 +248,7 @@ def test_one_warning_names_all_options_that_are_ignored(caplog: pytest.LogCaptur
     assert record.getMessage().endswith(f"ignored: {', '.join(UNSAFE)}")
 
 
-def test_options_that_agree_with_ours_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_options_that_agree_with_ours_cause_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     log_ignored_options(
         "mongodb+srv://user:secret@db/?retryWrites=true&w=majority&appName=x&readPreference=primary"
         "&timeoutMS=4000&journal=true&tls=true"
@@ -349,7 +349,9 @@ def test_without_control_groups_affinity_counts(
     assert usable_cores(tmp_path, tmp_path / "missing") == 1
 
 
-def test_a_machine_without_a_readable_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_readable_zone_needs_the_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail() -> None:
         raise ZoneInfoNotFoundError("Nope/Nope")
 

@@ -40,7 +40,7 @@ def test_a_timing_is_two_digits_twice(timing: str) -> None:
         "-1:00",
     ],
 )
-def test_no_other_timing_is_read(timing: str) -> None:
+def test_a_malformed_timing_is_refused(timing: str) -> None:
     with pytest.raises(ValueError, match="HH:MM"):
         parse_timing(timing)
 
@@ -54,7 +54,7 @@ def test_a_leap_day_exists_in_leap_years_only() -> None:
 @pytest.mark.parametrize(
     "text", ["", "20261122", "2026-W47-7", "2026-11-31", "22-11-2026", "2026-11-22\n", "२०२६-११-२२"]
 )
-def test_no_other_date_is_read(text: str) -> None:
+def test_a_malformed_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="YYYY-MM-DD"):
         parse_date(text)
 
@@ -77,7 +77,7 @@ def test_no_other_date_is_read(text: str) -> None:
     "zone",
     ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Chatham", "America/Los_Angeles"],
 )
-def test_the_next_showing(zone: str, now: str, expected: str) -> None:
+def test_the_next_showing_has_not_started(zone: str, now: str, expected: str) -> None:
     showing = calendar(zone).next_showing("18:00", at(zone, now))
     assert showing.date.isoformat() == expected
     assert showing.at == at(zone, f"{expected}T18:00:00")
@@ -122,7 +122,7 @@ def test_a_skipped_time_is_shifted_by_the_gap(zone: str, day: str, timing: str, 
         ("Australia/Lord_Howe", "2026-04-05", "01:45", "2026-04-05T01:45:00+11:00"),
     ],
 )
-def test_of_a_time_that_occurs_twice_the_first_is_meant(
+def test_a_time_that_occurs_twice_means_the_first(
     zone: str, day: str, timing: str, local: str
 ) -> None:
     showing = calendar(zone).showing(timing, date.fromisoformat(day))
@@ -136,7 +136,7 @@ def test_two_showings_that_share_an_instant_stay_two() -> None:
     assert skipped != real
 
 
-def test_the_booking_window() -> None:
+def test_the_booking_window_ends_after_the_days_ahead() -> None:
     now = at("Asia/Kolkata", "2026-11-22T23:59:59")
     theatre = calendar("Asia/Kolkata")
     assert theatre.date_fault(date(2026, 11, 21), now)

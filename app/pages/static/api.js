@@ -1,4 +1,4 @@
-// What all pages share: asking the API until it answers, showing refusals, writing times.
+// What all pages share: asking the API until it responds, showing refusals, writing times.
 
 export const root = new URL("../", import.meta.url); // wherever a proxy has put the service
 
@@ -6,7 +6,7 @@ const LONGEST_WAIT = 15_000; // ms; the service gives up on its database sooner
 const trouble = document.getElementById("trouble");
 
 /**
- * Ask the API, again and again until it answers, and return {ok, status, body}.
+ * Ask the API until it responds, and return {ok, status, body}.
  *
  * While the service or its database is away, a line at the top says so. `once` makes a repeated
  * request happen once. Returns undefined when `signal` aborts.
@@ -18,13 +18,13 @@ export async function ask(method, path, { body, headers, once = false, signal } 
   while (!signal?.aborted) {
     const answer = await attempt(path, options, signal);
     if (signal?.aborted) return undefined;
-    // What failed by a bug is asked again only if it changes nothing.
+    // After a bug, only requests that change nothing are repeated.
     const away = answer?.status === 429 || answer?.status > 500 || (answer?.status === 500 && method === "GET");
     if (answer && !away) {
       trouble.textContent = "";
       return answer;
     }
-    trouble.textContent = `${answer?.body?.detail ?? "The box office does not answer."} Trying again …`;
+    trouble.textContent = `${answer?.body?.detail ?? "The box office is not responding."} Trying again …`;
     document.dispatchEvent(new Event("trouble"));
     await new Promise((resume) => setTimeout(resume, 1000 * (answer?.wait || 2)));
   }
@@ -36,11 +36,11 @@ async function attempt(path, options, signal) {
     const response = await fetch(new URL(path, root), { ...options, signal: AbortSignal.any(limits) });
     const { ok, status } = response;
     const json = response.headers.get("Content-Type")?.includes("json");
-    // Without JSON it is a proxy that answers.
+    // A failure without JSON comes from a proxy.
     if (!json && !ok) return { status: 502 };
     return { ok, status, body: json ? await response.json() : null, wait: Number(response.headers.get("Retry-After")) };
   } catch {
-    return undefined; // no answer, or not a whole one
+    return undefined; // no response, or not a whole one
   }
 }
 
@@ -67,9 +67,9 @@ export function reason({ errors, detail = "" }) {
   return errors ? Object.values(errors).flat().join(" ") : detail;
 }
 
-/** Show a problem in the API's words: beside the fields it names, and the rest at the form's end. */
+/** Show a problem in the API's words: next to the fields it names, and the rest at the form's end. */
 export function showRefusal(form, problem = {}) {
-  const others = { ...problem.errors }; // than those that have a place beside their field
+  const others = { ...problem.errors }; // those without a place next to their field
   for (const input of form.querySelectorAll("input[aria-describedby]")) {
     const messages = others[input.name] ?? [];
     delete others[input.name];

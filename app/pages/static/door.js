@@ -90,7 +90,7 @@ function showTickets() {
   by("in").textContent = inside;
   by("out").textContent = tickets.length - inside;
   const found = matching();
-  const nobody = tickets.length ? "Nobody by that name. Enter looks it up as a code." : "Nobody has booked yet.";
+  const nobody = tickets.length ? "Nobody by that name. Press Enter to look it up as a code." : "Nobody has booked yet.";
   by("found").textContent = found.length ? "" : nobody;
   rowsFor(list, found.length, by("row")).forEach((row, number) => {
     const ticket = found[number];
@@ -151,7 +151,7 @@ function say(kind, words, more = "") {
   rest.textContent = more;
 }
 
-document.addEventListener("trouble", () => waiting.size && say("wait", "No answer, trying again"));
+document.addEventListener("trouble", () => waiting.size && say("wait", "No response, trying again"));
 code.addEventListener("input", showTickets);
 onSubmit(by("scan"), async () => {
   const text = code.value.trim();
@@ -165,12 +165,12 @@ onSubmit(by("scan"), async () => {
 // ---- Undo, in two steps.
 
 function askToUndo(ticket) {
-  by("undo-title").textContent = `${ticket.name} was admitted by mistake?`;
+  by("undo-title").textContent = `Was ${ticket.name} admitted by mistake?`;
   by("undo").showModal();
   by("undo-yes").onclick = async () => {
     by("undo").close();
     const { ok, body } = await askStaff("DELETE", `admissions/${ticket.admission_code}`);
-    say(ok ? "wait" : "no", ok ? "Taken back" : reason(body), whose(ticket));
+    say(ok ? "wait" : "no", ok ? "Admission undone" : reason(body), whose(ticket));
     await refresh();
   };
 }

@@ -7,7 +7,7 @@ const template = document.getElementById("movie");
 
 async function refresh() {
   const { body: movies } = await ask("GET", "api/movies");
-  document.getElementById("status").textContent = movies.length ? "" : "Nothing plays yet.";
+  document.getElementById("status").textContent = movies.length ? "" : "Nothing is playing yet.";
   for (const movie of movies) show(movie);
 }
 

@@ -43,7 +43,7 @@ function close(reason) {
   unfold(null);
 }
 
-/** Say that there is no ticket, in place of it. */
+/** Replace the ticket by the reason why there is none. */
 function end(title, reason) {
   close("");
   article.hidden = true;
@@ -96,7 +96,7 @@ by("keep").addEventListener("click", () => {
 });
 onSubmit(parts.cancel, async () => {
   const { ok, status, body } = await ask("POST", "delete", { body: { ticket_id: id, phone: by("phone").value } });
-  // Not found: an earlier attempt had deleted it, and its answer was lost.
+  // Not found: an earlier attempt had deleted it, and its response was lost.
   if (ok || status === 404) end("Ticket cancelled", "Its seat is on sale again.");
   else showRefusal(parts.cancel, body);
 });

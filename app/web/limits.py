@@ -1,0 +1,22 @@
+"""Every limit of a request and of a connection; the server's are set in `gunicorn.conf.py`.
+
+What a field may hold is in the schemas, and how many requests an address may send in `RATE_LIMIT`.
+"""
+
+# The body
+MAX_BODY_BYTES = 16 * 1024
+# Read at most this much of a body: one byte above the limit shows that it is too long.
+MOST_BYTES_READ = MAX_BODY_BYTES + 1
+BODY_SECONDS = 10  # for the whole body to arrive
+
+# The headers
+REQUEST_LINE_BYTES = 8190
+HEADERS = 100
+HEADER_BYTES = 16380  # of each
+HEADER_SECONDS = 10  # for all headers to arrive, and between two requests
+
+# The connection
+READER_SECONDS = 30  # for a client to take the next part of a response
+LINGER_SECONDS = 1  # for a client to read why it was refused
+MOST_CONNECTIONS = 4096  # to each worker
+BACKLOG = 4096  # connections that wait to be accepted
