@@ -15,7 +15,7 @@ run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:500
 test: .venv/.dev ## install what the tests need, and run them (about a minute)
 	$(BIN)/pytest $(PARALLEL)
 
-unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (10 seconds)
+unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
 	$(BIN)/pytest -m "not slow"
 
 process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers

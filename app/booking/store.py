@@ -165,7 +165,7 @@ class TicketStore:
                 return None
             return replace(ticket, showing=showing, seat=seat)
 
-        return self._take_seat(showing, seat, update)
+        return self._take_seat(showing, seat, update, preferred=ticket.seat)
 
     def delete(self, ticket_id: str, phone_e164: str) -> bool:
         """Delete the ticket if it has this phone and is not admitted; tell whether it did."""
@@ -279,16 +279,20 @@ class TicketStore:
         ]
 
     def _take_seat(
-        self, showing: Showing, chosen: int | None, write: Callable[[int], Result]
+        self,
+        showing: Showing,
+        chosen: int | None,
+        write: Callable[[int], Result],
+        preferred: int | None = None,
     ) -> Result:
         """Call `write` with the chosen seat, or else with any free one; return its result.
 
-        MongoDB alone decides whether a seat is free. Raises SoldOut when none is, and SeatTaken
-        when others are, but not the chosen one.
+        Of the free ones, the preferred is tried first. MongoDB alone decides whether a seat is
+        free. Raises SoldOut when none is, and SeatTaken when others are, but not the chosen one.
         """
         self._indexes.ensure()
         if chosen is None:
-            return self._take_any_seat(showing, write)
+            return self._take_any_seat(showing, write, preferred)
         while True:
             with suppress(DuplicateKeyError):
                 written = write(chosen)
@@ -301,7 +305,9 @@ class TicketStore:
             if chosen not in free:
                 raise SeatTaken(sorted(free))
 
-    def _take_any_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
+    def _take_any_seat(
+        self, showing: Showing, write: Callable[[int], Result], preferred: int | None
+    ) -> Result:
         """Call `write` with one seat after another until MongoDB accepts it; return its result.
 
         The first seat is a guess, since asking for the free ones would double the round trips of
@@ -310,6 +316,10 @@ class TicketStore:
         """
         while True:
             untried = self._seats_to_try(showing)
+            if preferred:
+                with suppress(ValueError):
+                    untried.remove(preferred)
+                    untried.append(preferred)
             try:
                 seat = untried.pop()  # so that concurrent requests try others meanwhile
             except IndexError:
@@ -360,7 +370,7 @@ def _ticket(document: Mapping[str, Any]) -> StoredTicket:
     admission = document.get("admission", {})
     return StoredTicket(
         admission_code=document["_id"],
-        secret=document["secret"],
+        secret=document.get("secret", ""),  # tickets from 0.9 lack it, and can only be listed
         name=document["name"],
         phone=document["phone"],
         phone_e164=document["phone_e164"],

@@ -43,7 +43,7 @@ class Screen:
 
     screen: int = shown(1)
     seats: int = shown(996)
-    movies: list[Movie] = shown(None)
+    movies: list[Movie] = shown([])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Purchase:
     date: date = shown("2026-11-23")
     showing_at: datetime = shown("2026-11-23T11:22:00+05:30")
     amount: int = shown(2)
-    tickets: list[SeatTicket] = shown(None)
+    tickets: list[SeatTicket] = shown([])
 
 
 class MultiplexService:

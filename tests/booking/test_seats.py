@@ -137,6 +137,15 @@ class TestMoving:
         assert (moved["showing_at"], moved["seat"]) == ("2046-11-27T09:00:00+05:30", 12)
         assert patch(client, ticket, date="2046-11-27").json == moved
 
+    def test_a_ticket_keeps_its_seat_in_another_showing_where_that_is_free(
+        self, client: FlaskClient
+    ) -> None:
+        ticket = book(client, seat=7)
+        assert patch(client, ticket, timing="21:00").json["seat"] == 7
+        assert update(client, ticket, "20:00").json["seat"] == 7
+        book(client, timing="19:00", seat=7)
+        assert patch(client, ticket, timing="19:00").json["seat"] != 7
+
     def test_a_request_without_changes_is_refused(self, client: FlaskClient) -> None:
         ticket = book(client)
         refused = assert_refused(patch(client, ticket), 400, "invalid_request")

@@ -81,7 +81,8 @@ def test_sigterm_answers_what_is_under_way(tmp_path: Path, rounds: int, report: 
 def test_a_service_without_mongodb_lives_is_not_ready_and_recovers(tmp_path: Path) -> None:
     mongodb_port = free_port()
     environ = {"MONGODB_URI": f"mongodb://{HOST}:{mongodb_port}", "WORKERS": "1"}
-    service = Service(port := free_port(), start_process(tmp_path, port, environ), tmp_path)
+    process = start_process(tmp_path, port := free_port(), environ, stderr=subprocess.DEVNULL)
+    service = Service(port, process, tmp_path)
     mongod = None
     try:
         wait_until(lambda: service.connect().request("GET", "/health/live").status == 200)
