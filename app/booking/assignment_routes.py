@@ -115,8 +115,9 @@ def update(**fields: Any) -> Ticket:
     """Change the timing of a ticket
 
     Without a `date` it keeps its date if that showing is still ahead, else it takes the next one.
-    Without a `seat` it gets any free one. Moving to its own showing changes the seat if one is
-    given, and otherwise nothing. A refused move leaves the ticket as it was.
+    Without a `seat` it keeps its own where that is free, and else gets any free one. Moving to its
+    own showing changes the seat if one is given, and otherwise nothing. A refused move leaves the
+    ticket as it was.
     """
     return booking_service().move(**fields)
 

@@ -59,7 +59,7 @@ class PhoneNumber(fields.String):
             raise ValidationError(str(error)) from None
 
 
-_NEW_SEAT = "The new seat; without it, any free one in another showing."
+_NEW_SEAT = "The new seat; without it, the old one where that is free, or else any free one."
 
 
 def new_seat(description: str) -> WholeNumber:

@@ -165,7 +165,8 @@ class TicketStore:
                 return None
             return replace(ticket, showing=showing, seat=seat)
 
-        return self._take_seat(showing, seat, update, preferred=ticket.seat)
+        own_seat = ticket.seat if ticket.seat in self._seats else None
+        return self._take_seat(showing, seat, update, preferred=own_seat)
 
     def delete(self, ticket_id: str, phone_e164: str) -> bool:
         """Delete the ticket if it has this phone and is not admitted; tell whether it did."""
@@ -291,23 +292,22 @@ class TicketStore:
         free. Raises SoldOut when none is, and SeatTaken when others are, but not the chosen one.
         """
         self._indexes.ensure()
-        if chosen is None:
-            return self._take_any_seat(showing, write, preferred)
-        while True:
+        while wanted := chosen or preferred:
             with suppress(DuplicateKeyError):
-                written = write(chosen)
+                written = write(wanted)
                 with suppress(ValueError):
-                    self._seats_to_try(showing).remove(chosen)
+                    self._seats_to_try(showing).remove(wanted)
                 return written
+            if not chosen:
+                break
             free = self._seats - self.taken_seats([showing])[showing]
             if not free:
                 raise SoldOut
             if chosen not in free:
                 raise SeatTaken(sorted(free))
+        return self._take_any_seat(showing, write)
 
-    def _take_any_seat(
-        self, showing: Showing, write: Callable[[int], Result], preferred: int | None
-    ) -> Result:
+    def _take_any_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
         """Call `write` with one seat after another until MongoDB accepts it; return its result.
 
         The first seat is a guess, since asking for the free ones would double the round trips of
@@ -316,10 +316,6 @@ class TicketStore:
         """
         while True:
             untried = self._seats_to_try(showing)
-            if preferred:
-                with suppress(ValueError):
-                    untried.remove(preferred)
-                    untried.append(preferred)
             try:
                 seat = untried.pop()  # so that concurrent requests try others meanwhile
             except IndexError:
