@@ -37,10 +37,7 @@ _GRANIAN = (
     "-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
     f" --log-level warning --host {HOST} --port {{port}} bench.contenders"
 )
-_GUNICORN = (
-    "-m gunicorn --worker-class gevent --workers 2 --no-control-socket --log-level warning"
-    f" --bind {HOST}:{{port}} bench.contenders"
-)
+_GUNICORN = f"-m gunicorn --bind {HOST}:{{port}} bench.contenders"  # with our gunicorn.conf.py
 _UVICORN = (
     "-m uvicorn --workers 2 --no-access-log --log-level warning"
     f" --host {HOST} --port {{port}} bench.contenders"
@@ -49,7 +46,7 @@ BOX_OFFICE = Contender("box office", "root.py")
 YARDSTICK = Contender("bare insert, Granian", f"{_GRANIAN}:bare_insert")
 FASTAPI = Contender("count, then insert (FastAPI)", f"{_UVICORN}:count_then_insert")
 CHECK = Contender("check, then insert (Flask)", f"{_GRANIAN}:check_then_insert")
-_BARE_ON_GUNICORN = Contender("bare insert, gunicorn", f"{_GUNICORN}:bare_insert")
+_BARE_ON_GUNICORN = Contender("bare insert, our server", f"{_GUNICORN}:bare_insert")
 RIVALS = (YARDSTICK, _BARE_ON_GUNICORN, FASTAPI, CHECK)
 
 

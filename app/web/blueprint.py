@@ -83,6 +83,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
                 except InvalidRequest as refusal:
                     raise InvalidRequest(reader.as_sent(refusal.errors)) from None
 
+            reading.read_headers = reader.headers  # type: ignore[attr-defined]
             described: dict[str, Any] = {}
             if parameters := [
                 {"in": place, "schema": schema}
@@ -123,7 +124,8 @@ def configure(app: Flask, staff_key: str | None) -> None:
 
     @app.before_request
     def refuse_unreadable_requests() -> None:
-        check_envelope(request)
+        view = app.view_functions.get(request.endpoint or "")
+        check_envelope(request, read_later=getattr(view, "read_headers", ()))
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:

@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn, cast
 
 from flask import Request
@@ -63,10 +63,11 @@ def request_id(given: str = "") -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def check_envelope(request: Request) -> None:
+def check_envelope(request: Request, read_later: Collection[str] = ()) -> None:
     """Refuse a request that a proxy could read in another way, or whose body cannot be read.
 
-    Raises NotFound, InvalidRequest, RequestEntityTooLarge or UnsupportedMediaType.
+    The headers `read_later` are left to the route's RequestReader. Raises NotFound, InvalidRequest,
+    RequestEntityTooLarge or UnsupportedMediaType.
     """
     environ = request.environ
     if any(_REPEATED_SLASH.match(environ.get(key, "")) for key in ("PATH_INFO", "REQUEST_URI")):
@@ -74,7 +75,7 @@ def check_envelope(request: Request) -> None:
     errors = {name: [_REPEATED] for name in _repeated_headers(environ)}
     if not environ.get("HTTP_HOST") and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
         errors["Host"] = ["Missing data for required field."]
-    if errors:
+    if not errors.keys() <= set(read_later):
         raise InvalidRequest(errors)
     # A body of unknown length is measured when it is read.
     if (request.content_length or 0) > MAX_BODY_BYTES:
@@ -119,6 +120,7 @@ class RequestReader:
             )
             if schema
         ]
+        self.headers = _names(headers) if headers else set()
         self._more_faults = more_faults
         self._sent_names = {
             name: field.data_key or name
@@ -161,8 +163,14 @@ class RequestReader:
 
 def _read_headers(request: Request, schema: Schema) -> _Sent:
     headers = request.headers
-    names = (field.data_key or name for name, field in schema.fields.items())
-    return {name: _text(headers[name]) for name in names if name in headers}, ()
+    names = _names(schema)
+    repeated = names.intersection(_repeated_headers(request.environ))
+    return {name: _text(headers[name]) for name in names if name in headers}, repeated
+
+
+def _names(schema: Schema) -> set[str]:
+    """Return the names of a schema's fields in a request."""
+    return {field.data_key or name for name, field in schema.fields.items()}
 
 
 def _text(header: str) -> str:

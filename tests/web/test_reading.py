@@ -216,6 +216,11 @@ class TestHeaders:
         answer = client.post("/tickets", json=BOOKING, headers=headers, environ_overrides=lines)
         assert answer.status_code == 201
 
+    def test_a_repeated_key_is_named_with_the_other_bad_fields(self, client: FlaskClient) -> None:
+        headers = {"Idempotency-Key": "key-12345,key-12345"}
+        answer = client.post("/tickets", json={"name": ""}, headers=headers)
+        assert errors(answer).keys() == {"Idempotency-Key", "name", "phone", "timing"}
+
     def test_a_key_of_different_parts_is_one_key(self, client: FlaskClient) -> None:
         headers = {"Idempotency-Key": "order-17,line-1"}
         assert client.post("/tickets", json=BOOKING, headers=headers).status_code == 201
