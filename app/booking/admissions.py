@@ -90,15 +90,15 @@ class AdmissionService:
                 request=request,
             )
             if admitted:
-                return Outcome(self._shown(admitted, now), replayed=False)
+                return Outcome(self._as_door_ticket(admitted, now), replayed=False)
             stored = self._store.find_by_code(code)
             if not stored:
                 raise TicketNotFound
             earlier = stored.admission_request
             if request and earlier and earlier.key == request.key:
                 if earlier != request:
-                    raise IdempotencyKeyReused(ticket=self._shown(stored, now))
-                return Outcome(self._shown(stored, now), replayed=True)
+                    raise IdempotencyKeyReused(ticket=self._as_door_ticket(stored, now))
+                return Outcome(self._as_door_ticket(stored, now), replayed=True)
             if refusal := self._refusal(stored, timing, day, now):
                 raise refusal
             # Whatever prevented the admission is gone: it was taken back, for example.
@@ -108,13 +108,13 @@ class AdmissionService:
         stored = self._store.undo_admission(read_admission_code(admission_code))
         if not stored:
             raise TicketNotFound
-        return self._shown(stored, self._clock())
+        return self._as_door_ticket(stored, self._clock())
 
     def _refusal(
         self, stored: StoredTicket, timing: str | None, day: date | None, now: datetime
     ) -> Refusal | None:
         """Return why a ticket cannot be admitted at `now`, if that is so."""
-        ticket = self._shown(stored, now)
+        ticket = self._as_door_ticket(stored, now)
         opens_at = stored.showing.at - self._open_before
         if timing not in (None, ticket.timing) or day not in (None, ticket.date):
             return OtherShowing(ticket=ticket)
@@ -126,7 +126,7 @@ class AdmissionService:
             return AdmissionNotOpen(opens_at=self._calendar.local(opens_at), ticket=ticket)
         return None
 
-    def _shown(self, stored: StoredTicket, now: datetime) -> DoorTicket:
+    def _as_door_ticket(self, stored: StoredTicket, now: datetime) -> DoorTicket:
         return DoorTicket(
             admission_code=stored.admission_code,
             name=stored.name,

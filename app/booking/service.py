@@ -199,7 +199,7 @@ class BookingService:
             )
 
         stored = once(request, add, self._store.find_by_key)
-        return Outcome(self._shown(stored.made, self._clock()), stored.replayed)
+        return Outcome(self._as_ticket(stored.made, self._clock()), stored.replayed)
 
     def move(
         self,
@@ -225,7 +225,7 @@ class BookingService:
                 raise ShowingStarted
             showing = self._new_showing(stored, timing, day, seat, now)
             if showing == stored.showing and seat in (None, stored.seat):
-                return self._shown(stored, now)
+                return self._as_ticket(stored, now)
             try:
                 moved = self._store.move(stored, showing, seat)
             except (SoldOut, SeatTaken):
@@ -233,7 +233,7 @@ class BookingService:
                     raise
                 moved = None
             if moved:
-                return self._shown(moved, now)
+                return self._as_ticket(moved, now)
             # The ticket was moved, admitted or deleted meanwhile: read it again.
 
     def delete(self, ticket_id: str, phone: Phone) -> None:
@@ -246,13 +246,13 @@ class BookingService:
 
     def ticket(self, ticket_id: str) -> Ticket:
         """Return a ticket; raises TicketNotFound."""
-        return self._shown(self._stored(ticket_id), self._clock())
+        return self._as_ticket(self._stored(ticket_id), self._clock())
 
     def tickets_of(self, timing: str, day: date | None = None) -> list[Ticket]:
         """Return all stored tickets of a timing, or of one showing, by date and seat."""
         stored = self._store.list_timing(timing, day)
         now = self._clock()
-        return [self._shown(each, now) for each in stored]
+        return [self._as_ticket(each, now) for each in stored]
 
     def _showing(self, timing: str, day: date | None, now: datetime) -> Showing:
         if day is None:
@@ -304,7 +304,7 @@ class BookingService:
     def _expires_at(self, stored: StoredTicket) -> datetime:
         return stored.showing.at + self._expire_after
 
-    def _shown(self, stored: StoredTicket, now: datetime) -> Ticket:
+    def _as_ticket(self, stored: StoredTicket, now: datetime) -> Ticket:
         expires_at = self._expires_at(stored)
         return Ticket(
             ticket_id=stored.ticket_id,

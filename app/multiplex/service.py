@@ -105,18 +105,18 @@ class MultiplexService:
             raise ScreenNotFound
         if showtime is None:
             showtime = self._calendar.local(self._clock()).strftime("%H:%M")
-        return self._shown([self._store.add_movie(found, showtime, title)])[0]
+        return self._as_movies([self._store.add_movie(found, showtime, title)])[0]
 
     def movies(self) -> list[Movie]:
         """Return all movies, on sale and not, in the order of their numbers."""
-        return self._shown(self._store.movies())
+        return self._as_movies(self._store.movies())
 
     def put_on_sale(self, movie: int) -> Movie:
         """Put a movie on sale for good. Raises MovieNotFound, or SoldOut when no seat is left."""
         found = self._store.put_on_sale(movie)
         if not found:
             raise MovieNotFound
-        shown = self._shown([found])[0]
+        shown = self._as_movies([found])[0]
         if not shown.free_seats:
             raise SoldOut
         return shown
@@ -179,7 +179,7 @@ class MultiplexService:
             raise ShowingStarted
         return showing
 
-    def _shown(self, movies: list[StoredMovie]) -> list[Movie]:
+    def _as_movies(self, movies: list[StoredMovie]) -> list[Movie]:
         now = self._clock()
         showings = {
             movie.number: self._calendar.next_showing(movie.showtime, now) for movie in movies
