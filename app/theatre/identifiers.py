@@ -26,7 +26,7 @@ def new_admission_code() -> str:
 def read_admission_code(text: str) -> str:
     """Return an admission code as it is stored, however somebody has typed it.
 
-    Case, spaces and hyphens do not matter; O counts as 0, I and L as 1. What has characters beyond
-    ASCII stays as it is, and is no code: some of them have a code's letters as capitals.
+    Case, spaces and hyphens do not matter; O counts as 0, I and L as 1. Text with characters beyond
+    ASCII is returned unchanged and matches nothing, because some of them become ASCII as capitals.
     """
     return text.upper().translate(_AS_WRITTEN) if text.isascii() else text
