@@ -224,7 +224,7 @@ def growth(run: Run) -> None:
             server = stack.enter_context(running(BOX_OFFICE, run.mongodb, f"growth_{size}"))
             _store_tickets(server, islice(showings(700, 5000), size // CAPACITY))
             rows.append(Row(Workload(server, filling(showings(2, 700)), 201)))
-        # No turn is to be measured while these are written.
+        # Wait until these are written: that must not fall into a measured turn.
         server.database.client.admin.command("fsync")
         take_turns(rows, run.rounds, run.seconds)
     few, many = rows

@@ -274,7 +274,7 @@ class BookingService:
         seat: int | None,
         now: datetime,
     ) -> Showing:
-        """Return the showing that a ticket is to be moved to; raises InvalidRequest."""
+        """Return the showing that a ticket moves to; raises InvalidRequest."""
         if day is None:
             same_day = ticket.showing
             if timing:

@@ -292,20 +292,31 @@ class TicketStore:
         free. Raises SoldOut when none is, and SeatTaken when others are, but not the chosen one.
         """
         self._indexes.ensure()
-        while wanted := chosen or preferred:
+        if chosen is not None:
+            return self._take_this_seat(showing, chosen, write)
+        if preferred is not None:
             with suppress(DuplicateKeyError):
-                written = write(wanted)
-                with suppress(ValueError):
-                    self._seats_to_try(showing).remove(wanted)
-                return written
-            if not chosen:
-                break
-            free = self._seats - self.taken_seats([showing])[showing]
+                return self._try_seat(showing, preferred, write)
+        return self._take_any_seat(showing, write)
+
+    def _take_this_seat(
+        self, showing: Showing, chosen: int, write: Callable[[int], Result]
+    ) -> Result:
+        while True:
+            with suppress(DuplicateKeyError):
+                return self._try_seat(showing, chosen, write)
+            free = self._free_seats(showing)
             if not free:
                 raise SoldOut
             if chosen not in free:
                 raise SeatTaken(sorted(free))
-        return self._take_any_seat(showing, write)
+
+    def _try_seat(self, showing: Showing, seat: int, write: Callable[[int], Result]) -> Result:
+        """Call `write` with this seat, and offer it to nobody else once it is taken."""
+        written = write(seat)
+        with suppress(ValueError):
+            self._seats_to_try(showing).remove(seat)
+        return written
 
     def _take_any_seat(self, showing: Showing, write: Callable[[int], Result]) -> Result:
         """Call `write` with one seat after another until MongoDB accepts it; return its result.
@@ -328,11 +339,14 @@ class TicketStore:
                 except BaseException:
                     untried.append(seat)
                     raise
-            free = self._seats - self.taken_seats([showing])[showing]
+            free = self._free_seats(showing)
             if self._untried.get(showing) is untried:  # no concurrent request has looked since
                 self._remember(showing, free)
             if not free:
                 raise SoldOut
+
+    def _free_seats(self, showing: Showing) -> frozenset[int]:
+        return self._seats - self.taken_seats([showing])[showing]
 
     def _seats_to_try(self, showing: Showing) -> list[int]:
         """Return the seats that this process has not taken or seen taken, the next one last."""

@@ -41,7 +41,7 @@ def configure(level: str, log_format: str = "auto") -> None:
 class NonBlockingHandler(logging.Handler):
     """Writes lines to a stream, and never waits until somebody reads them.
 
-    A line is lost if there is no room for it, or nobody reads any longer. No request waits for
+    A line is lost if there is no room for it, or nobody is reading. No request waits for
     the log, let alone all others of its process.
     """
 

@@ -109,8 +109,7 @@ class Metrics(Collector):
         return _Family(name, text, tuple(labels), columns)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a response, by the template of its route."""
-        method = method if method in METHODS else "other"
+        """Count a response, by its method (one of METHODS) and the template of its route."""
         self._table.add(self._requests.columns[method, route, str(status)], 1)
         first = self._seconds.columns[method, route]
         bucket = next(n for n, limit in enumerate(_BUCKETS) if seconds <= limit)
