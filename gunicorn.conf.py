@@ -14,13 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import app.workers
 from app import announce
 from app.config import SettingError, Settings
 from app.operations import log, metrics
 from app.web import limits
 from app.web.worker import Logger, OpenConnections, Worker
-from app.workers import Place
 
 try:
     _settings = Settings.from_environ()
@@ -81,7 +79,6 @@ def pre_fork(server: Any, worker: Worker) -> None:
 def post_fork(server: Any, worker: Worker) -> None:
     """Tell the worker its place."""
     _table.row = worker.place
-    app.workers.place = Place(worker.place % workers, workers)
 
 
 def child_exit(server: Any, worker: Worker) -> None:

@@ -1,10 +1,11 @@
-"""The box office: `create_app` connects the parts, and is the only place that knows them all."""
+"""The box office: `create_app` wires the parts together."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pymongo
@@ -13,18 +14,21 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import booking, multiplex, workers
-from app.booking.admissions import AdmissionService
-from app.booking.service import BookingService
-from app.booking.store import TicketStore
+from app import booking, multiplex, tickets
+from app.booking.timetable import Timetable
 from app.config import DEFAULT_MONGODB_URI, Settings
+from app.domain.seating import House
+from app.domain.showings import Calendar
 from app.mongodb.client import log_ignored_options, open_client, outages
 from app.multiplex.service import MultiplexService
-from app.multiplex.store import MultiplexStore
+from app.multiplex.store import Catalogue
+from app.multiplex.upgrade import upgrade
 from app.operations import rate_limit
 from app.operations import routes as operations
 from app.pages.routes import create_pages
-from app.theatre.showings import Calendar
+from app.tickets.admissions import AdmissionService
+from app.tickets.service import TicketService
+from app.tickets.store import TicketStore
 from app.web import blueprint, openapi
 
 log = logging.getLogger(__name__)
@@ -55,8 +59,8 @@ def create_app(
 
     `database` is any pymongo-compatible one, mongomock's too; by default it is the one that
     `settings` (by default the environment) name. `clock` returns the current instant, zone-aware.
-    Raises SettingError when a setting cannot be used. MongoDB may be away or refuse to serve: the
-    service then responds with 503 until it does.
+    Raises SettingError when a setting cannot be used. If MongoDB is unavailable, requests get 503
+    until it recovers.
     """
     settings = settings or Settings.from_environ()
     if database is None:
@@ -66,33 +70,41 @@ def create_app(
 
     app = BoxOffice(__name__, static_folder=None)
     calendar = Calendar(settings.theatre_timezone, settings.advance_days)
-    tickets, multiplex_store = stores = _stores(database, settings)
-    app.extensions["booking"] = BookingService(
-        tickets,
+    house = House(settings.slot_capacity, settings.seats_per_row)
+    store, catalogue = stores = _stores(database, settings)
+    timetable = app.extensions["timetable"] = Timetable(settings.show_times, house)
+    ticket_service = app.extensions["tickets"] = TicketService(
+        store,
         calendar,
-        show_times=settings.show_times,
-        capacity=settings.slot_capacity,
+        house,
+        timetable=timetable,
+        catalogue=catalogue,
         expire_after=settings.expiry_hours,
         clock=clock,
     )
     app.extensions["admissions"] = AdmissionService(
-        tickets,
+        store,
         calendar,
+        house,
         open_before=settings.admission_hours,
         expire_after=settings.expiry_hours,
         clock=clock,
     )
-    app.extensions["multiplex"] = MultiplexService(multiplex_store, calendar, clock)
+    app.extensions["multiplex"] = MultiplexService(catalogue, ticket_service, calendar, clock)
     app.config["PHONE_REGION"] = settings.phone_region
 
     operations.configure(app, stores)  # first, because even a refusal has an id
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
     api = openapi.configure(app, unlimited=operations.PATHS)
     blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
-    for each in (*booking.blueprints, *multiplex.blueprints, operations.blueprint):
+    for each in (
+        *booking.blueprints,
+        *tickets.blueprints,
+        *multiplex.blueprints,
+        operations.blueprint,
+    ):
         api.register_blueprint(each)
-    bookings = app.extensions["booking"]
-    app.register_blueprint(create_pages(bookings, calendar, settings.admission_hours, clock))
+    app.register_blueprint(create_pages(ticket_service, calendar, settings.admission_hours, clock))
     operations.start_metrics(app)
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs have it
@@ -101,11 +113,9 @@ def create_app(
     return app
 
 
-def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, MultiplexStore]:
-    return (
-        TicketStore(database, settings.slot_capacity, settings.expiry_hours, workers.place),
-        MultiplexStore(database, settings.expiry_hours),
-    )
+def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, Catalogue]:
+    first = partial(upgrade, database)
+    return TicketStore(database, settings.expiry_hours, first), Catalogue(database)
 
 
 def announce(settings: Settings) -> None:

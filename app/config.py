@@ -24,8 +24,8 @@ from limits import RateLimitItem
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import split_options
 
+from app.domain.showings import parse_timing
 from app.mongodb.client import open_client
-from app.theatre.showings import parse_timing
 
 Number = TypeVar("Number", int, float)
 
@@ -249,6 +249,7 @@ class Settings:
         "a comma-separated list of different times such as 09:00,18:30",
     )
     slot_capacity: int = _number_setting(20, 1, 10_000)
+    seats_per_row: int = _number_setting(5, 1, 100)
     expiry_hours: timedelta = _setting(timedelta(hours=8), _hours, _HOURS)
     advance_days: int = _number_setting(30, 0, 3650)
     admission_hours: timedelta = _setting(timedelta(hours=2), _hours, _HOURS)

@@ -1,7 +1,5 @@
-"""The ticket window: tickets of a timetable, `SLOT_CAPACITY` to a showing."""
+"""The ticket window: the timetable, and the assignment's routes for its tickets."""
 
-from app.booking.admission_routes import blueprint as admission_routes
-from app.booking.assignment_routes import blueprint as assignment_routes
-from app.booking.ticket_routes import blueprint as ticket_routes
+from app.booking.routes import blueprint
 
-blueprints = (assignment_routes, ticket_routes, admission_routes)
+blueprints = (blueprint,)

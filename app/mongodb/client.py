@@ -271,8 +271,8 @@ def upsert(
     return cast(Document, changed)  # an upsert always leaves one
 
 
-def clashes_in(error: DuplicateKeyError, field: str) -> bool | None:
-    """Tell whether the unique index on `field` refused the write; None if that is unknown."""
+def violates_index_on(error: DuplicateKeyError, field: str) -> bool | None:
+    """Return whether the unique index on `field` refused the write; None if that is unknown."""
     # mongomock gives no details.
     details = error.details or {}
     return field in details["keyPattern"] if "keyPattern" in details else None

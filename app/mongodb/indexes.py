@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pymongo
@@ -24,7 +24,7 @@ class CannotBeUsed(ConnectionFailure):
 
 
 class Indexes:
-    """The indexes of one collection: `unique` ones, and one by which documents expire.
+    """The indexes of one collection: `unique` ones, and perhaps one by which documents expire.
 
     Whoever drops or restores a collection takes its indexes away, and the next insert would bring
     it back without them. So requests create them again, which changes nothing while they are
@@ -37,14 +37,17 @@ class Indexes:
         collection: Collection[Document],
         *,
         unique: Sequence[IndexModel],
-        expiry: str,
-        expire_after: timedelta,
+        expiry: tuple[str, timedelta] | None = None,
+        upgrade: Callable[[], None] | None = None,
     ) -> None:
-        """Documents expire, in whole seconds, `expire_after` the instant in the field `expiry`."""
+        """Documents expire at the instant in a field plus a period, in whole seconds.
+
+        `upgrade` runs once, when the indexes are there for the first time.
+        """
         self._collection = collection
         self._unique = unique
         self._expiry = expiry
-        self._expire_after = expire_after
+        self._upgrade = upgrade
         self._lock = threading.Lock()
         self._seen_at = float("-inf")
         self._tried_at = float("-inf")
@@ -93,7 +96,11 @@ class Indexes:
         try:
             with pymongo.timeout(_LONGEST_ATTEMPT):
                 self._collection.create_indexes(self._unique)
-                self._create_expiry_index()
+                if self._expiry:
+                    self._create_expiry_index(*self._expiry)
+            if self._upgrade:
+                self._upgrade()
+                self._upgrade = None
         except PyMongoError as error:
             self._failure = error
             self._seen_at = float("-inf")
@@ -104,10 +111,10 @@ class Indexes:
             self._seen_at = started_at
         self._tried_at = time.monotonic()
 
-    def _create_expiry_index(self) -> None:
-        seconds = int(self._expire_after.total_seconds())
+    def _create_expiry_index(self, field: str, after: timedelta) -> None:
+        seconds = int(after.total_seconds())
         try:
-            self._collection.create_index(self._expiry, expireAfterSeconds=seconds)
+            self._collection.create_index(field, expireAfterSeconds=seconds)
         except OperationFailure as error:
             if error.code != _INDEX_OPTIONS_CONFLICT:
                 raise
@@ -116,5 +123,5 @@ class Indexes:
                 self._collection.database.command(
                     "collMod",
                     self._collection.name,
-                    index={"keyPattern": {self._expiry: 1}, "expireAfterSeconds": seconds},
+                    index={"keyPattern": {field: 1}, "expireAfterSeconds": seconds},
                 )

@@ -1,4 +1,4 @@
-"""The multiplex: screens, movies with a daily showtime, and tickets sold at the door."""
+"""The multiplex: screens, the movies that play on them daily, and the sale of their tickets."""
 
 from app.multiplex.routes import blueprint
 

@@ -1,95 +1,72 @@
-"""The multiplex: screens, movies that play daily, and the sale of their seats."""
+"""The multiplex: sets up screens and the movies that play on them, and says what is sold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from app.multiplex.store import MultiplexStore, StoredMovie, StoredPurchase
-from app.theatre.examples import shown
-from app.theatre.idempotency import IdempotentRequest, Outcome, once
-from app.theatre.identifiers import new_id
-from app.theatre.refusals import (
-    InvalidRequest,
-    MovieNotFound,
-    NotOnSale,
-    ScreenNotFound,
-    ShowingStarted,
-    SoldOut,
-)
-from app.theatre.showings import Calendar, Showing
+from app.domain.examples import documented
+from app.domain.refusals import HasTickets, ScreenNotFound, SoldOut
+from app.domain.seating import House
+from app.domain.showings import Calendar, Play
+from app.multiplex.store import DEFAULT_SEATS_PER_ROW, Catalogue
+from app.tickets.service import TicketService
 
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """A movie as it is shown, with its next showing; the instant is in the theatre's zone."""
+    """A movie as it is shown, with one of its showings; the instant is in the theatre's zone."""
 
-    movie: int = shown(1)
-    screen: int = shown(1)
-    title: str | None = shown("Sholay")
-    showtime: str = shown("11:22")
-    on_sale: bool = shown(True)
-    date: date = shown("2026-11-23")
-    showing_at: datetime = shown("2026-11-23T11:22:00+05:30")
-    seats: int = shown(996)
-    purchased_seats: int = shown(2)
-    free_seats: int = shown(994)
+    movie: int = documented(1)
+    screen: int = documented(1)
+    title: str | None = documented("Sholay")
+    showtime: str = documented("11:22")
+    on_sale: bool = documented(True)
+    date: date = documented("2026-11-23")
+    showing_at: datetime = documented("2026-11-23T11:22:00+05:30")
+    seats: int = documented(996)
+    purchased_seats: int = documented(2)
+    free_seats: int = documented(994)
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
     """A screen and the movies that play on it."""
 
-    screen: int = shown(1)
-    seats: int = shown(996)
-    movies: list[Movie] = shown([])
-
-
-@dataclass(frozen=True, slots=True)
-class SeatTicket:
-    """The ticket for one seat of a purchase."""
-
-    ticket_id: str = shown("y2nImMLlnjLX6YyKnmNiig")
-    seat: int = shown(3)
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """Tickets that were bought together; the instant is in the theatre's zone."""
-
-    purchase_id: str = shown("K6Qskoetcio_Rz7q3d3kZw")
-    movie: int = shown(1)
-    screen: int = shown(1)
-    date: date = shown("2026-11-23")
-    showing_at: datetime = shown("2026-11-23T11:22:00+05:30")
-    amount: int = shown(2)
-    tickets: list[SeatTicket] = shown([])
+    screen: int = documented(1)
+    seats: int = documented(996)
+    seats_per_row: int = documented(20)
+    movies: list[Movie] = documented([])
 
 
 class MultiplexService:
-    """Sets up screens and movies, and sells seats; `clock` returns the current instant."""
+    """Sets up screens and movies; `clock` returns the current instant, zone-aware."""
 
     def __init__(
         self,
-        store: MultiplexStore,
+        catalogue: Catalogue,
+        tickets: TicketService,
         calendar: Calendar,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store = store
+        self._catalogue = catalogue
+        self._tickets = tickets
         self._calendar = calendar
         self._clock = clock
 
-    def add_screen(self, seats: int) -> Screen:
+    def add_screen(self, seats: int, seats_per_row: int = DEFAULT_SEATS_PER_ROW) -> Screen:
         """Set up a screen with this many seats."""
-        screen = self._store.add_screen(seats)
-        return Screen(screen.number, screen.seats, movies=[])
+        screen = self._catalogue.add_screen(House(seats, seats_per_row))
+        return Screen(screen.number, seats, seats_per_row, movies=[])
 
     def screens(self) -> list[Screen]:
         """Return all screens with their movies, in the order of their numbers."""
         screens = {
-            screen.number: Screen(screen.number, screen.seats, movies=[])
-            for screen in self._store.screens()
+            screen.number: Screen(
+                screen.number, screen.house.seats, screen.house.seats_per_row, movies=[]
+            )
+            for screen in self._catalogue.screens()
         }
         for movie in self.movies():
             if movie.screen in screens:  # not if its screen was set up since they were read
@@ -99,104 +76,70 @@ class MultiplexService:
     def add_movie(
         self, screen: int, showtime: str | None = None, title: str | None = None
     ) -> Movie:
-        """Schedule a movie to play daily, by default at this minute. Raises ScreenNotFound."""
-        found = self._store.screen(screen)
+        """Schedule a movie to play daily at `showtime` (`HH:MM`), by default at this minute.
+
+        Raises ScreenNotFound or ScreenBusy.
+        """
+        found = self._catalogue.screen(screen)
         if not found:
             raise ScreenNotFound
         if showtime is None:
             showtime = self._calendar.local(self._clock()).strftime("%H:%M")
-        return self._as_movies([self._store.add_movie(found, showtime, title)])[0]
+        return self._as_movie(self._catalogue.add_movie(found, showtime, title))
 
-    def movies(self) -> list[Movie]:
-        """Return all movies, on sale and not, in the order of their numbers."""
-        return self._as_movies(self._store.movies())
+    def movies(self, day: date | None = None) -> list[Movie]:
+        """Return all movies, in the order of their numbers, with their showings on `day`.
+
+        By default with their next showings. Raises InvalidRequest.
+        """
+        return self._as_movies(self._catalogue.movies(), day)
 
     def put_on_sale(self, movie: int) -> Movie:
-        """Put a movie on sale for good. Raises MovieNotFound, or SoldOut when no seat is left."""
-        found = self._store.put_on_sale(movie)
-        if not found:
-            raise MovieNotFound
-        shown = self._as_movies([found])[0]
+        """Put a movie on sale. Raises MovieNotFound, or SoldOut when no seat is left."""
+        shown = self._as_movie(self._catalogue.change(movie, on_sale=True))
         if not shown.free_seats:
             raise SoldOut
         return shown
 
-    def date_faults(self, day: date | None) -> dict[str, list[str]]:
-        """Return what keeps tickets of this day from being bought, by field."""
-        fault = self._calendar.date_fault(day, self._clock()) if day else None
-        return {"date": [fault]} if fault else {}
+    def change(self, movie: int, *, title: str | None, on_sale: bool | None) -> Movie:
+        """Change a movie's title or whether it is on sale; None means unchanged.
 
-    def buy(
-        self, movie: int, amount: int = 1, day: date | None = None, key: str | None = None
-    ) -> Outcome[Purchase]:
-        """Buy that many seats of the showing on `day`, or of the next one: all or none.
+        Raises MovieNotFound.
 
-        The same `key` with the same request buys once and returns the same purchase. Raises
-        MovieNotFound, NotOnSale, InvalidRequest, ShowingStarted, NotEnoughSeats or
-        IdempotencyKeyReused.
+        Tickets that are sold stay good, and keep the title that they were sold with.
         """
-        request = IdempotentRequest.of(key, movie=movie, amount=amount, date=day)
+        return self._as_movie(self._catalogue.change(movie, title=title, on_sale=on_sale))
 
-        def sell() -> StoredPurchase:
-            found = self._store.movie(movie)
-            if not found:
-                raise MovieNotFound
-            if not found.on_sale:
-                raise NotOnSale
-            return self._store.sell(
-                found,
-                self._showing(found, day),
-                purchase_id=new_id(),
-                ticket_ids=tuple(new_id() for _ in range(amount)),
-                request=request,
-            )
+    def delete(self, movie: int) -> None:
+        """Delete a movie. Raises MovieNotFound, or HasTickets while tickets have not expired.
 
-        stored = once(request, sell, self._store.find_by_key)
-        return Outcome(self._purchase(stored.made), stored.replayed)
+        It goes off sale first. Only a purchase that has begun before, and ends after the tickets
+        are counted, can still get a ticket; that one stays good.
+        """
+        play = self._catalogue.find(movie)
+        self._catalogue.change(movie, on_sale=False)
+        if tickets := self._tickets.count_unexpired(play):
+            self._catalogue.change(movie, on_sale=play.on_sale)
+            raise HasTickets(tickets)
+        self._catalogue.delete(movie)
 
-    def _purchase(self, stored: StoredPurchase) -> Purchase:
-        return Purchase(
-            purchase_id=stored.purchase_id,
-            movie=stored.movie,
-            screen=stored.screen,
-            date=stored.showing.date,
-            showing_at=self._calendar.local(stored.showing.at),
-            amount=len(stored.ticket_ids),
-            tickets=[
-                SeatTicket(ticket_id, seat)
-                for seat, ticket_id in enumerate(stored.ticket_ids, stored.first_seat)
-            ],
-        )
+    def _as_movie(self, play: Play) -> Movie:
+        return self._as_movies([play])[0]
 
-    def _showing(self, movie: StoredMovie, day: date | None) -> Showing:
-        now = self._clock()
-        if day is None:
-            day = self._calendar.next_showing(movie.showtime, now).date
-        if fault := self._calendar.date_fault(day, now):
-            raise InvalidRequest({"date": [fault]})
-        showing = self._calendar.showing(movie.showtime, day)
-        if showing.has_started(now):
-            raise ShowingStarted
-        return showing
-
-    def _as_movies(self, movies: list[StoredMovie]) -> list[Movie]:
-        now = self._clock()
-        showings = {
-            movie.number: self._calendar.next_showing(movie.showtime, now) for movie in movies
-        }
-        sold = self._store.sold(showings)
+    def _as_movies(self, plays: Sequence[Play], day: date | None = None) -> list[Movie]:
+        slots = self._tickets.slots(plays, day)
         return [
             Movie(
-                movie=movie.number,
-                screen=movie.screen,
-                title=movie.title,
-                showtime=movie.showtime,
-                on_sale=movie.on_sale,
-                date=showings[movie.number].date,
-                showing_at=self._calendar.local(showings[movie.number].at),
-                seats=movie.seats,
-                purchased_seats=sold[movie.number],
-                free_seats=movie.seats - sold[movie.number],
+                movie=play.movie or 0,
+                screen=play.screen or 0,
+                title=play.title,
+                showtime=play.timing,
+                on_sale=play.on_sale,
+                date=slot.date,
+                showing_at=slot.showing_at,
+                seats=slot.capacity,
+                purchased_seats=slot.booked,
+                free_seats=slot.available,
             )
-            for movie in movies
+            for play, slot in zip(plays, slots, strict=True)
         ]

@@ -1,140 +1,68 @@
-"""Screens, movies and sales in MongoDB: one document for each dated showing, with all it sold."""
+"""The catalogue in MongoDB: screens, and the movies that play on them every day."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import lru_cache, partial
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel, ReturnDocument
-from pymongo.collection import Collection
+from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from app.domain.refusals import MovieNotFound, ScreenBusy
+from app.domain.seating import House
+from app.domain.showings import Play
 from app.mongodb.batching import GroupCommit
-from app.mongodb.client import ONE_BATCH, Document, find_settled, upsert
+from app.mongodb.client import ONE_BATCH, Document, upsert
 from app.mongodb.indexes import Indexes
-from app.theatre.idempotency import IdempotentRequest, KeyTaken
-from app.theatre.refusals import NotEnoughSeats
-from app.theatre.showings import Showing
 
-_SHOWINGS_REMEMBERED = 2000
+DEFAULT_SEATS_PER_ROW = 20  # also of the screens of 1.0, which had no rows
 
 
 @dataclass(frozen=True, slots=True)
 class StoredScreen:
-    """A screen, by its number, and how many seats it has."""
+    """A screen, by its number from 1, and its house, which never changes."""
 
     number: int
-    seats: int
+    house: House
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMovie:
-    """A movie that plays daily at `showtime` (`HH:MM`) on a screen with this many seats."""
+class Catalogue:
+    """The screens and movies of one theatre.
 
-    number: int
-    screen: int
-    seats: int
-    showtime: str
-    title: str | None
-    on_sale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPurchase:
-    """Consecutive seats of one showing, from `first_seat` on, one for each ticket id."""
-
-    purchase_id: str
-    movie: int
-    screen: int
-    showing: Showing
-    first_seat: int
-    ticket_ids: tuple[str, ...]
-    request_fingerprint: str | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Order:
-    """A purchase that is still to be made; no two are equal."""
-
-    purchase_id: str
-    ticket_ids: tuple[str, ...]
-    request: IdempotentRequest | None
-
-    @property
-    def amount(self) -> int:
-        return len(self.ticket_ids)
-
-    def as_document(self) -> Document:
-        return {"purchase_id": self.purchase_id, "ticket_ids": list(self.ticket_ids)}
-
-    def purchase(self, movie: StoredMovie, showing: Showing, first_seat: int) -> StoredPurchase:
-        return StoredPurchase(
-            purchase_id=self.purchase_id,
-            movie=movie.number,
-            screen=movie.screen,
-            showing=showing,
-            first_seat=first_seat,
-            ticket_ids=self.ticket_ids,
-            request_fingerprint=self.request.fingerprint if self.request else None,
-        )
-
-
-def _first_that_fit(orders: list[_Order], seats: int) -> list[_Order]:
-    """Return the orders, from the first on, that fit into `seats`, each key only once."""
-    chosen: list[_Order] = []
-    keys: set[str] = set()
-    for order in orders:
-        if order.amount > seats or (order.request and order.request.key in keys):
-            break
-        seats -= order.amount
-        chosen.append(order)
-        if order.request:
-            keys.add(order.request.key)
-    return chosen
-
-
-class MultiplexStore:
-    """The multiplex of one theatre.
-
-    A showing's sales are one document: how many seats are sold, and the purchases in the order of
-    their seats. A purchase is one conditional update of it, so all of it happens or nothing.
-    Concurrent purchases for a showing share an update.
+    A movie is one document, and a unique index on the screen and the time allows one movie there.
     """
 
-    def __init__(self, database: Database[Document], expire_after: timedelta) -> None:
+    def __init__(self, database: Database[Document]) -> None:
+        # In one field, which movies of 1.0 lack if they share a screen and a time with another.
         self._indexes = Indexes(
-            database["sales"],
-            # A list of its own: among all purchases, those without a key would clash as null.
-            unique=[IndexModel("requests.key", unique=True, sparse=True)],
-            expiry="showing_at",
-            expire_after=expire_after,
+            database["movies"], unique=[IndexModel("plays_at", unique=True, sparse=True)]
         )
-        self._counters: Collection[Document] = database["counters"]
-        self._screens: Collection[Document] = database["screens"]
-        self._movies: Collection[Document] = database["movies"]
-        self._find_movie = GroupCommit(self._find_movies)
-        # Each showing is a document of its own, so sales for different ones need not wait in turn.
-        self._orders_for = lru_cache(_SHOWINGS_REMEMBERED)(
-            lambda movie, showing: GroupCommit(partial(self._sell_all, movie, showing))
-        )
+        self._counters: pymongo_collection.Collection[Document] = database["counters"]
+        self._screens: pymongo_collection.Collection[Document] = database["screens"]
+        self._find = GroupCommit(self._find_all)
 
     @property
-    def _sales(self) -> Collection[Document]:
+    def _movies(self) -> pymongo_collection.Collection[Document]:
         return self._indexes.collection
 
     def prepare(self) -> None:
         """Create the indexes; raises PyMongoError when MongoDB cannot be used."""
         self._indexes.ensure(max_age=0)
 
-    def add_screen(self, seats: int) -> StoredScreen:
+    def add_screen(self, house: House) -> StoredScreen:
         """Store a new screen and return it."""
-        screen = StoredScreen(self._next_number("screens"), seats)
-        self._screens.insert_one({"_id": screen.number, "seats": seats})
-        return screen
+        while True:
+            number = self._next_number("screens")
+            try:
+                self._screens.insert_one(
+                    {"_id": number, "seats": house.seats, "seats_per_row": house.seats_per_row}
+                )
+            except DuplicateKeyError:
+                continue  # the counter is older than the screens, after a restore
+            return StoredScreen(number, house)
 
     def screen(self, number: int) -> StoredScreen | None:
         """Return the screen with this number, if there is one."""
@@ -143,147 +71,68 @@ class MultiplexStore:
 
     def screens(self) -> list[StoredScreen]:
         """Return all screens in the order of their numbers."""
-        return [
-            _screen(document)
-            for document in self._screens.find(sort=[("_id", ASCENDING)], batch_size=ONE_BATCH)
-        ]
+        documents = self._screens.find(sort=[("_id", ASCENDING)], batch_size=ONE_BATCH)
+        return [_screen(document) for document in documents]
 
-    def add_movie(self, screen: StoredScreen, showtime: str, title: str | None) -> StoredMovie:
-        """Store a new movie, not on sale, and return it."""
-        number = self._next_number("movies")
-        movie = StoredMovie(number, screen.number, screen.seats, showtime, title, on_sale=False)
-        self._movies.insert_one(
-            {
-                "_id": movie.number,
-                "screen": movie.screen,
-                "seats": movie.seats,  # a screen's never change
-                "showtime": movie.showtime,
-                "title": movie.title,
-                "on_sale": movie.on_sale,
+    def add_movie(self, screen: StoredScreen, showtime: str, title: str | None) -> Play:
+        """Store a new movie, not on sale, and return it.
+
+        Raises ScreenBusy when another movie plays there at this time.
+        """
+        self._indexes.ensure()
+        while True:
+            document = {
+                "_id": self._next_number("movies"),
+                "screen": screen.number,
+                "seats": screen.house.seats,
+                "seats_per_row": screen.house.seats_per_row,
+                "showtime": showtime,
+                "plays_at": plays_at(screen.number, showtime),
+                "title": title,
+                "on_sale": False,
             }
+            try:
+                self._movies.insert_one(document)
+            except DuplicateKeyError:
+                if other := self._movies.find_one({"plays_at": document["plays_at"]}):
+                    raise ScreenBusy(other["_id"]) from None
+                # The counter is older than the movies, after a restore; or the other one has gone.
+            else:
+                return _play(document)
+
+    def find(self, movie: int) -> Play:
+        """Return the movie with this number; raises MovieNotFound."""
+        if not (play := self._find(movie)):
+            raise MovieNotFound
+        return play
+
+    def movies(self) -> list[Play]:
+        """Return all movies in the order of their numbers."""
+        documents = self._movies.find(sort=[("_id", ASCENDING)], batch_size=ONE_BATCH)
+        return [_play(document) for document in documents]
+
+    def change(self, movie: int, *, title: str | None = None, on_sale: bool | None = None) -> Play:
+        """Set what is not None, and return the movie; raises MovieNotFound."""
+        given = {"title": title, "on_sale": on_sale}
+        changes = {name: value for name, value in given.items() if value is not None}
+        document = self._movies.find_one_and_update(
+            {"_id": movie}, {"$set": changes}, return_document=ReturnDocument.AFTER
         )
-        return movie
+        if not document:
+            raise MovieNotFound
+        return _play(document)
 
-    def movie(self, number: int) -> StoredMovie | None:
-        """Return the movie with this number, if there is one."""
-        return self._find_movie(number)
+    def delete(self, movie: int) -> None:
+        """Delete a movie, if it is there."""
+        self._movies.delete_one({"_id": movie})
 
-    def _find_movies(self, numbers: list[int]) -> list[StoredMovie | None]:
+    def _find_all(self, numbers: list[int]) -> list[Play | None]:
         wanted = {"_id": {"$in": list(set(numbers))}}
         found = {
-            document["_id"]: _movie(document)
+            document["_id"]: _play(document)
             for document in self._movies.find(wanted, batch_size=ONE_BATCH)
         }
         return [found.get(number) for number in numbers]
-
-    def movies(self) -> list[StoredMovie]:
-        """Return all movies in the order of their numbers."""
-        return [
-            _movie(document)
-            for document in self._movies.find(sort=[("_id", ASCENDING)], batch_size=ONE_BATCH)
-        ]
-
-    def put_on_sale(self, number: int) -> StoredMovie | None:
-        """Put a movie on sale for good and return it, if there is one with this number."""
-        document = self._movies.find_one_and_update(
-            {"_id": number}, {"$set": {"on_sale": True}}, return_document=ReturnDocument.AFTER
-        )
-        return _movie(document) if document else None
-
-    def sold(self, showings: Mapping[int, Showing]) -> dict[int, int]:
-        """Return how many seats are sold of each movie's given showing, in one query."""
-        numbers = {_sale_id(number, showing): number for number, showing in showings.items()}
-        wanted = {"_id": {"$in": list(numbers)}}
-        sales = self._sales.find(wanted, {"sold": 1}, batch_size=ONE_BATCH)
-        counts = {numbers[sale["_id"]]: sale["sold"] for sale in sales}
-        return {number: counts.get(number, 0) for number in showings}
-
-    def sell(
-        self,
-        movie: StoredMovie,
-        showing: Showing,
-        *,
-        purchase_id: str,
-        ticket_ids: tuple[str, ...],
-        request: IdempotentRequest | None = None,
-    ) -> StoredPurchase:
-        """Sell the next seats of a showing, one for each ticket id, and return the purchase.
-
-        Raises NotEnoughSeats when they are not free, and KeyTaken when the key of `request` is in
-        use; nothing is sold then.
-        """
-        self._indexes.ensure()
-        return self._orders_for(movie, showing)(_Order(purchase_id, ticket_ids, request))
-
-    def _sell_all(
-        self, movie: StoredMovie, showing: Showing, orders: list[_Order]
-    ) -> list[StoredPurchase | NotEnoughSeats | KeyTaken]:
-        """Sell to as many orders as the showing has seats for, usually in one write."""
-        outcomes: dict[_Order, StoredPurchase | NotEnoughSeats | KeyTaken] = {}
-        seats_left = movie.seats  # or fewer, which MongoDB says when it refuses
-        while waiting := [order for order in orders if order not in outcomes]:
-            chosen = _first_that_fit(waiting, seats_left)
-            if chosen and (first_seat := self._sell_together(movie, showing, chosen)):
-                for order in chosen:
-                    outcomes[order] = order.purchase(movie, showing, first_seat)
-                    first_seat += order.amount
-                continue
-            # The showing has too few seats, a key is taken, or another process made the first
-            # sale at the same moment. In the last case the next turn succeeds.
-            seats_left = movie.seats - self._sold(_sale_id(movie.number, showing))
-            for order in waiting:
-                if order.request and self.find_by_key(order.request.key):
-                    outcomes[order] = KeyTaken()
-                elif order.amount > seats_left:
-                    outcomes[order] = NotEnoughSeats(seats_left)
-        return [outcomes[order] for order in orders]
-
-    def _sell_together(
-        self, movie: StoredMovie, showing: Showing, orders: list[_Order]
-    ) -> int | None:
-        """Sell to all of these orders in one conditional update, or to none.
-
-        Returns the first seat sold. An upsert does not ask whether a new showing has that many
-        seats, so the orders must fit into an empty house.
-        """
-        amount = sum(order.amount for order in orders)
-        wanted: Document = {
-            "_id": _sale_id(movie.number, showing),
-            "sold": {"$lte": movie.seats - amount},
-        }
-        pushed: Document = {"purchases": {"$each": [order.as_document() for order in orders]}}
-        requests = [
-            {**order.request.as_document(), "purchase_id": order.purchase_id}
-            for order in orders
-            if order.request
-        ]
-        if requests:
-            # The unique index compares different documents only; this looks into the same one.
-            wanted["requests.key"] = {"$nin": [request["key"] for request in requests]}
-            pushed["requests"] = {"$each": requests}
-        change = {
-            "$inc": {"sold": amount},
-            "$push": pushed,
-            "$setOnInsert": {
-                "movie": movie.number,
-                "screen": movie.screen,
-                **showing.as_document(),
-            },
-        }
-        try:
-            sale = upsert(self._sales, wanted, change, projection={"sold": 1})
-        except DuplicateKeyError:
-            return None
-        return int(sale["sold"]) - amount + 1
-
-    def find_by_key(self, key: str) -> StoredPurchase | None:
-        """Return the purchase that was made with this idempotency key, if there is one."""
-        sale = find_settled(self._sales, {"requests.key": key})
-        return _purchase(sale, key) if sale else None
-
-    def _sold(self, sale_id: str) -> int:
-        sale = self._sales.find_one({"_id": sale_id}, {"sold": 1})
-        return int(sale["sold"]) if sale else 0
 
     def _next_number(self, of: str) -> int:
         """Return the next number for one of these, counting from 1."""
@@ -294,38 +143,25 @@ class MultiplexStore:
                 pass  # lost the race to start the count
 
 
-def _sale_id(movie: int, showing: Showing) -> str:
-    return f"{movie} {showing.date.isoformat()}"
+def plays_at(screen: int, showtime: str) -> str:
+    """Return the value of the unique field for a screen and a time (`HH:MM`)."""
+    return f"{screen} {showtime}"
 
 
 def _screen(document: Mapping[str, Any]) -> StoredScreen:
-    return StoredScreen(document["_id"], document["seats"])
+    return StoredScreen(document["_id"], _house(document))
 
 
-def _movie(document: Mapping[str, Any]) -> StoredMovie:
-    return StoredMovie(
-        number=document["_id"],
+def _play(document: Mapping[str, Any]) -> Play:
+    return Play(
+        timing=document["showtime"],
+        house=_house(document),
         screen=document["screen"],
-        seats=document["seats"],
-        showtime=document["showtime"],
+        movie=document["_id"],
         title=document["title"],
         on_sale=document["on_sale"],
     )
 
 
-def _purchase(sale: Mapping[str, Any], key: str) -> StoredPurchase:
-    request = next(request for request in sale["requests"] if request["key"] == key)
-    first_seat = 1
-    for purchase in sale["purchases"]:
-        if purchase["purchase_id"] == request["purchase_id"]:
-            break
-        first_seat += len(purchase["ticket_ids"])  # they stand in the order of their seats
-    return StoredPurchase(
-        purchase_id=purchase["purchase_id"],
-        movie=sale["movie"],
-        screen=sale["screen"],
-        showing=Showing.from_document(sale),
-        first_seat=first_seat,
-        ticket_ids=tuple(purchase["ticket_ids"]),
-        request_fingerprint=request["fingerprint"],
-    )
+def _house(document: Mapping[str, Any]) -> House:
+    return House(document["seats"], document.get("seats_per_row", DEFAULT_SEATS_PER_ROW))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Protocol
 
 import pymongo
@@ -53,14 +54,14 @@ def configure(app: Flask, stores: Iterable[Store]) -> None:
     def log_and_count(response: Response) -> Response:
         response.headers[REQUEST_ID_HEADER] = g.request_id
         try:
-            _log_and_count(response.status_code)
+            _log_and_count(response.status_code, "Idempotency-Replayed" in response.headers)
         except Exception:
             # The booking is stored, so the customer must get the response.
             log.exception("A response could not be logged or counted")
         return response
 
 
-def _log_and_count(status: int) -> None:
+def _log_and_count(status: int, is_replay: bool) -> None:
     method = request.method if request.method in metrics.METHODS else "other"
     route = str(request.url_rule or metrics.NO_ROUTE)
     seconds = time.monotonic() - g.received_at
@@ -74,7 +75,10 @@ def _log_and_count(status: int) -> None:
     )
     figures = current_metrics()
     figures.count_request(method, route, status, seconds)
-    counted = g.get("counted")
+    view = current_app.view_functions.get(request.endpoint or "")
+    counted = (
+        None if is_replay or status >= HTTPStatus.BAD_REQUEST else getattr(view, "counted", None)
+    )
     if counted == "booking":
         figures.count_booking(route)
     elif counted == "admission":

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, render_template, request
 
-from app.booking.service import BookingService
-from app.theatre.showings import Calendar
+from app.domain.showings import Calendar
+from app.tickets.service import TicketService
 
 # At these routes of the API, browsers get a page and all other clients JSON.
 _SHARED = {"Ticket window.list_slots": "customers", "Tickets.view_ticket": "ticket"}
@@ -21,7 +21,7 @@ _HEADERS = {
 
 
 def create_pages(
-    booking: BookingService,
+    tickets: TicketService,
     calendar: Calendar,
     open_before: timedelta,
     clock: Callable[[], datetime],
@@ -62,7 +62,7 @@ def create_pages(
         if not _wants_page():
             return None
         if ticket_id := (request.view_args or {}).get("ticket_id"):
-            booking.ticket(ticket_id)  # which raises what the response's status then says
+            tickets.ticket(ticket_id)  # which raises what the response's status then says
         return Response()
 
     @blueprint.after_app_request

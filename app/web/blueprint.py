@@ -9,15 +9,15 @@ from typing import Any, Literal, TypeVar, cast
 
 import flask_smorest
 import orjson
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from marshmallow import Schema
 
-from app.theatre.idempotency import Outcome
-from app.theatre.refusals import InvalidRequest, Refusal
+from app.domain.idempotency import Outcome
+from app.domain.refusals import InvalidRequest, Refusal
 from app.web import problems
 from app.web.limits import MOST_BYTES_READ
-from app.web.reading import RequestReader, check_envelope
+from app.web.reading import MoreFaults, RequestReader, check_envelope
 from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -33,11 +33,8 @@ REPLAYED_HEADER = {
 }
 
 
-def replay_headers(
-    outcome: Outcome[Any], counted: Literal["booking", "admission"] = "booking"
-) -> dict[str, str]:
-    """Return the headers of a response that makes something once, and have it counted if new."""
-    g.counted = None if outcome.replayed else counted
+def replay_headers(outcome: Outcome[Any]) -> dict[str, str]:
+    """Return the header that marks a repeated request."""
     return {"Idempotency-Replayed": "true"} if outcome.replayed else {}
 
 
@@ -63,14 +60,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         headers: Schema | None = None,
         query: Schema | None = None,
         body: Schema | None = None,
-        more_faults: Callable[..., dict[str, list[str]]] | None = None,
+        more_faults: MoreFaults | None = None,
     ) -> Callable[[View], View]:
         """Call the view with the fields that a request carries, as keyword arguments.
 
-        Raises InvalidRequest when a field is missing, unknown, repeated or wrong. To that,
-        `more_faults` adds what the view itself would refuse: it takes the valid fields as keyword
-        arguments and returns messages by field. Fields are named as in the schemas there, and in
-        an InvalidRequest that the view raises; the response names them as the request does.
+        Raises InvalidRequest when a field is missing, unknown, repeated or wrong. Then the view is
+        not called, so `more_faults` adds what it would refuse. Fields are named as in the schemas
+        there, and in an InvalidRequest that the view raises; the response names them as the
+        request does.
         """
         reader = RequestReader(headers, query, body, more_faults)
 
@@ -95,6 +92,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
                 content = {"application/json": {"schema": body}}
                 described["requestBody"] = {"required": True, "content": content}
             return cast(View, self.doc(**described)(reading))
+
+        return decorator
+
+    def counts(self, what: Literal["booking", "admission"]) -> Callable[[View], View]:
+        """Have the metrics count the successes of a route, without those that are repeated."""
+
+        def decorator(view: View) -> View:
+            view.counted = what  # type: ignore[attr-defined]
+            return view
 
         return decorator
 

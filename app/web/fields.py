@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields as members_of
 from dataclasses import is_dataclass
 from datetime import date, datetime
@@ -12,7 +13,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 import regex
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.theatre.showings import parse_date, parse_timing
+from app.domain.showings import NOT_A_TIMING, TIMING, parse_date
 
 # Control characters, line separators, lone surrogates (which no encoding can store), and what
 # overrides the direction of text (UAX #9), and so could disguise a name in a list.
@@ -50,12 +51,9 @@ class Text(fields.String):
 
 
 class WholeNumber(fields.Integer):
-    """A JSON integer from `lowest` to `highest`: no text, no fraction (1.0), no boolean.
+    """A JSON integer from `lowest` to `highest`: no text, no fraction (1.0), no boolean."""
 
-    Without `highest`, there is no limit.
-    """
-
-    def __init__(self, lowest: int, highest: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, lowest: int, highest: int, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=validate.Range(lowest, highest), **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -64,19 +62,46 @@ class WholeNumber(fields.Integer):
         return value
 
 
-class Timing(fields.String):
-    """A time of day, `HH:MM` in 24 hours."""
+class NumberInText(WholeNumber):
+    """A whole number in a query, in ASCII digits."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not re.fullmatch("[0-9]{1,10}", value):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class TrueOrFalse(fields.Boolean):
+    """A JSON boolean: no text, no number."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Pattern(fields.String):
+    """A string that matches `pattern` as a whole; `message` says that another does not."""
+
+    pattern: str
+    message: str
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.metadata = {"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", **self.metadata}
+        self.metadata = {"pattern": f"^{self.pattern}$", **self.metadata}
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, *args, **kwargs)
-        try:
-            return parse_timing(text)
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
+        text: str = super()._deserialize(value, *args, **kwargs)
+        if not re.fullmatch(self.pattern, text):
+            raise ValidationError(self.message)
+        return text
+
+
+class Timing(Pattern):
+    """A time of day, `HH:MM` in 24 hours."""
+
+    pattern = TIMING
+    message = NOT_A_TIMING
 
 
 class Day(fields.Date):

@@ -11,15 +11,16 @@ from jinja2.utils import htmlsafe_json_dumps
 from marshmallow import Schema, fields
 from werkzeug.routing import Rule
 
-from app.theatre.refusals import MalformedJSON, Unauthorized
 from app.web import problems
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 DESCRIPTION = """\
 Box Office books movie tickets, and never sells a seat twice.
 
 - A **timing** is a time of day in the timetable, `HH:MM`. A **showing** is a timing on a date.
-  `HH:MM` alone means the next showing.
+  `HH:MM` alone means the next showing. A movie plays daily on a screen, and has showings too.
+- A **ticket** is for one or more seats of one showing. Whoever sold it, it can be viewed, moved,
+  deleted and shown at the door.
 - Bodies are read as JSON whatever their `Content-Type` says. Unknown fields and query
   parameters are refused, and so is whatever is sent twice.
 - Errors are `application/problem+json` (RFC 9457). Programs should look at `code`.
@@ -128,9 +129,9 @@ class Documentation(MarshmallowPlugin):
         if not rule.rule.startswith(self._unlimited):
             refused.add(problems.TOO_MANY_REQUESTS)
         if "security" in operation:
-            refused.add(problems.problem_for(Unauthorized))
+            refused.add(problems.problem_for(problems.Unauthorized))
         if "requestBody" in operation:
-            refused |= {problems.problem_for(MalformedJSON), problems.REQUEST_TIMEOUT}
+            refused |= {problems.problem_for(problems.MalformedJSON), problems.REQUEST_TIMEOUT}
         operation["responses"] |= problems.documentation(refused)
         for response in operation["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}

@@ -14,9 +14,10 @@ from marshmallow import Schema, fields, validate
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 
+from app.domain import refusals
+from app.domain.refusals import InvalidRequest, Refusal
 from app.mongodb.batching import BatchLost
 from app.mongodb.client import is_outage, outages
-from app.theatre.refusals import InvalidRequest, Refusal
 from app.web.limits import MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
@@ -60,9 +61,47 @@ class Problem:
         return response
 
 
+class MalformedJSON(Refusal):
+    """The body cannot be read as a JSON object."""
+
+    code = "malformed_json"
+    detail = "The body of the request is not a JSON object."
+
+
+class Unauthorized(Refusal):
+    """The route is for staff, and the staff key is missing or wrong."""
+
+    code = "unauthorized"
+    detail = "Only theatre staff can do this; the staff key is missing or wrong."
+
+
+_STATUSES: dict[type[Refusal], HTTPStatus] = {
+    MalformedJSON: HTTPStatus.BAD_REQUEST,
+    InvalidRequest: HTTPStatus.BAD_REQUEST,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    refusals.PhoneMismatch: HTTPStatus.FORBIDDEN,
+    refusals.TicketNotFound: HTTPStatus.NOT_FOUND,
+    refusals.ScreenNotFound: HTTPStatus.NOT_FOUND,
+    refusals.MovieNotFound: HTTPStatus.NOT_FOUND,
+    refusals.ScreenBusy: HTTPStatus.CONFLICT,
+    refusals.HasTickets: HTTPStatus.CONFLICT,
+    refusals.NotOnSale: HTTPStatus.CONFLICT,
+    refusals.SoldOut: HTTPStatus.CONFLICT,
+    refusals.NotEnoughSeats: HTTPStatus.CONFLICT,
+    refusals.SeatTaken: HTTPStatus.CONFLICT,
+    refusals.ShowingStarted: HTTPStatus.CONFLICT,
+    refusals.TicketExpired: HTTPStatus.CONFLICT,
+    refusals.AlreadyAdmitted: HTTPStatus.CONFLICT,
+    refusals.AdmissionNotOpen: HTTPStatus.CONFLICT,
+    refusals.OtherShowing: HTTPStatus.CONFLICT,
+    refusals.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
 def problem_for(kind: type[Refusal]) -> Problem:
     """Return the problem for a kind of refusal, with example facts."""
-    return Problem(kind.status, kind.code, kind.detail, kind.headers, kind.example)
+    headers = {"WWW-Authenticate": "Bearer"} if kind is Unauthorized else {}
+    return Problem(_STATUSES[kind], kind.code, kind.detail, headers, kind.example)
 
 
 _SOON = {"Retry-After": "2"}  # seconds
@@ -139,7 +178,7 @@ OF_EVERY_ROUTE = {
     OVERLOADED,
 }
 PROBLEMS = (
-    *map(problem_for, Refusal.__subclasses__()),
+    *map(problem_for, _STATUSES),
     *_HTTP_PROBLEMS.values(),
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
@@ -175,7 +214,11 @@ class ProblemSchema(Schema):
     free_seats = fields.List(
         fields.Integer(), metadata={"description": "The seats that are still free."}
     )
-    admitted_at = fields.DateTime(metadata={"description": "When the ticket was admitted."})
+    movie = fields.Integer(metadata={"description": "The movie that plays on the screen."})
+    tickets = fields.Integer(metadata={"description": "How many tickets have not expired."})
+    admitted_at = fields.DateTime(metadata={"description": "When the first of them came in."})
+    admitted = fields.Integer(metadata={"description": "How many people of the ticket are in."})
+    people_left = fields.Integer(metadata={"description": "How many of them are not in yet."})
     opens_at = fields.DateTime(metadata={"description": "When the doors open."})
     ticket = fields.Dict(metadata={"description": "The ticket that was refused at the door."})
     retryable = fields.Boolean(

@@ -18,8 +18,9 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from app.theatre.refusals import InvalidRequest, MalformedJSON
+from app.domain.refusals import InvalidRequest
 from app.web.limits import MAX_BODY_BYTES
+from app.web.problems import MalformedJSON
 
 # The key of the WSGI environment under which a server may list the header lines as they came, as
 # pairs of a name in capitals and a value. WSGI itself joins repeated lines by commas.
@@ -35,6 +36,8 @@ REQUEST_ID_HEADER = "X-Request-Id"
 _REPEATED_SLASH = re.compile(r"(?:[a-z]+://[^/]*)?(?:/|%2f){2}", re.IGNORECASE)
 _REPEATED = "Sent more than once."
 
+# Takes the valid values, and returns what else is wrong with a request, by field.
+MoreFaults = Callable[[Mapping[str, Any]], dict[str, list[str]]]
 # What was sent, and the names that were sent more than once.
 _Sent = tuple[Mapping[str, Any], Iterable[str]]
 
@@ -109,7 +112,7 @@ class RequestReader:
         headers: Schema | None,
         query: Schema | None,
         body: Schema | None,
-        more_faults: Callable[..., dict[str, list[str]]] | None,
+        more_faults: MoreFaults | None,
     ) -> None:
         self._sources: list[tuple[Schema, Callable[[Request, Schema], _Sent]]] = [
             (schema, read)
@@ -152,7 +155,7 @@ class RequestReader:
                 printable = name.encode(errors="backslashreplace").decode()
                 errors[printable] = [*errors.get(printable, ()), *messages]
         if errors:
-            more = self._more_faults(**values) if self._more_faults else {}
+            more = self._more_faults(values) if self._more_faults else {}
             raise InvalidRequest({**self.as_sent(more), **errors})
         return values
 

@@ -6,7 +6,7 @@ import hmac
 
 from flask import current_app, request
 
-from app.theatre import refusals
+from app.web.problems import Unauthorized
 
 
 def check_staff_key() -> None:
@@ -18,4 +18,4 @@ def check_staff_key() -> None:
     # In constant time, so that an answer does not tell how much of a guess was right.
     right = hmac.compare_digest(given.strip().encode(), expected.encode())
     if scheme.lower() != "bearer" or not right:
-        raise refusals.Unauthorized
+        raise Unauthorized

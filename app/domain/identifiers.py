@@ -9,7 +9,7 @@ ADMISSION_CODE_LENGTH = 12
 _RFC_4648 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TO_CROCKFORD = bytes.maketrans(_RFC_4648, _CROCKFORD)
-_AS_WRITTEN = str.maketrans("OIL", "011", " -")
+_CANONICAL = str.maketrans("OIL", "011", " -")
 
 
 def new_id() -> str:
@@ -19,14 +19,19 @@ def new_id() -> str:
 
 def new_admission_code() -> str:
     """Return 60 random bits as 12 characters of Crockford's base 32."""
-    encoded = base64.b32encode(secrets.token_bytes(8)).translate(_TO_CROCKFORD)
+    return as_admission_code(secrets.token_bytes(8))
+
+
+def as_admission_code(bits: bytes) -> str:
+    """Return the first 60 bits as 12 characters of Crockford's base 32."""
+    encoded = base64.b32encode(bits).translate(_TO_CROCKFORD)
     return encoded[:ADMISSION_CODE_LENGTH].decode()
 
 
 def read_admission_code(text: str) -> str:
-    """Return an admission code as it is stored, however somebody has typed it.
+    """Return an admission code as it is stored, in whatever form it was typed.
 
     Case, spaces and hyphens do not matter; O counts as 0, I and L as 1. Text with characters beyond
     ASCII is returned unchanged and matches nothing, because some of them become ASCII as capitals.
     """
-    return text.upper().translate(_AS_WRITTEN) if text.isascii() else text
+    return text.upper().translate(_CANONICAL) if text.isascii() else text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+
+from app.domain.seating import House
 
 # A showing is on sale until its minute has passed: at 18:00:30, 18:00 is still today's.
 BOARDING_TIME = timedelta(minutes=1)
+
+TIMING = "([01][0-9]|2[0-3]):[0-5][0-9]"  # a regular expression
+NOT_A_TIMING = "Not a time of day in the form HH:MM, from 00:00 to 23:59."
 
 
 def parse_timing(text: str) -> str:
@@ -17,8 +20,8 @@ def parse_timing(text: str) -> str:
 
     Raises ValueError otherwise.
     """
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise ValueError("Not a time of day in the form HH:MM, from 00:00 to 23:59.")
+    if not re.fullmatch(TIMING, text):
+        raise ValueError(NOT_A_TIMING)
     return text
 
 
@@ -34,38 +37,38 @@ def parse_date(text: str) -> date:
         raise ValueError(message) from None
 
 
-def as_utc(instant: datetime) -> datetime:
-    """Return a stored instant with its zone, which clients that are not tz_aware leave out."""
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What plays every day at a `timing` (`HH:MM`, the theatre's time), and in which house.
+
+    The timetable's plays have neither `screen` nor `movie`, which are numbers from 1.
+    """
+
+    timing: str
+    house: House
+    screen: int | None = None
+    movie: int | None = None
+    title: str | None = None
+    on_sale: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
     """A timing (`HH:MM`) on a date, both in the theatre's time zone; `at` is its instant in UTC.
 
-    Timing and date make the showing: where the clocks skip an hour, two showings share an instant.
+    Screen, timing and date identify it: where the clocks skip an hour, two showings share an
+    instant. `screen` is None in the house of the timetable.
     """
 
     timing: str
     date: date
     at: datetime = field(compare=False)
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Showing:
-        """Return the showing of a stored document."""
-        day = date.fromisoformat(document["date"])
-        return cls(document["timing"], day, as_utc(document["showing_at"]))
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the fields of a stored document that say which showing it is of."""
-        return {**self.identity(), "showing_at": self.at}
-
-    def identity(self) -> dict[str, str]:
-        """Return the fields that identify the showing."""
-        return {"timing": self.timing, "date": self.date.isoformat()}
+    screen: int | None = None
+    movie: int | None = field(default=None, compare=False)
+    title: str | None = field(default=None, compare=False)
 
     def has_started(self, now: datetime) -> bool:
-        """Tell whether the minute in which the showing starts has passed at `now`."""
+        """Return whether the minute in which the showing starts has passed at `now`."""
         return now >= self.at + BOARDING_TIME
 
 
@@ -80,21 +83,30 @@ class Calendar:
         """Return `instant` (any zone) in the theatre's zone."""
         return instant.astimezone(self.zone)
 
-    def showing(self, timing: str, day: date) -> Showing:
-        """Return the showing at `timing` on `day`.
+    def showing(self, play: Play, day: date) -> Showing:
+        """Return the showing of `play` on `day`.
 
         A wall time that is skipped when the clocks change is shifted forward by the gap, and one
         that occurs twice means the first (PEP 495, `fold=0`).
         """
-        wall = datetime.combine(day, time.fromisoformat(timing), tzinfo=self.zone)
-        return Showing(timing, day, wall.astimezone(UTC))
+        wall = datetime.combine(day, time.fromisoformat(play.timing), tzinfo=self.zone)
+        at = wall.astimezone(UTC)
+        return Showing(play.timing, day, at, play.screen, play.movie, play.title)
 
-    def next_showing(self, timing: str, now: datetime) -> Showing:
-        """Return the first showing at `timing`, from today on, that has not started at `now`."""
+    def next_showing(self, play: Play, now: datetime) -> Showing:
+        """Return the first showing of `play`, from today on, that has not started at `now`."""
         day = self.local(now).date()
-        while (showing := self.showing(timing, day)).has_started(now):
+        while (showing := self.showing(play, day)).has_started(now):
             day += timedelta(days=1)
         return showing
+
+    def around(self, day: date) -> tuple[datetime, datetime]:
+        """Return two instants between which all showings of a day are, with a day to spare.
+
+        The zone of the theatre may have been another one when a ticket was booked.
+        """
+        noon = datetime.combine(day, time(12), tzinfo=self.zone).astimezone(UTC)
+        return noon - timedelta(days=1.5), noon + timedelta(days=1.5)
 
     def date_fault(self, day: date, now: datetime) -> str | None:
         """Return what is wrong with booking for `day` at `now`: past, or beyond the window."""

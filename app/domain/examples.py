@@ -12,9 +12,11 @@ PHONE = "98765 43210"
 TIMING = "18:00"
 DATE = "2026-11-22"
 SHOWING_AT = "2026-11-22T18:00:00+05:30"
+SEATS = [7, 8, 9, 10]
+LABELS = ["B2", "B3", "B4", "B5"]
 
 
-def shown(example: Any, description: str | None = None) -> Any:
+def documented(example: Any, description: str | None = None) -> Any:
     """Return a dataclass field that the documentation shows with this example."""
     metadata = {"example": example} | ({"description": description} if description else {})
     return field(metadata=metadata)

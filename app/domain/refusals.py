@@ -1,8 +1,7 @@
-"""Why the box office refuses a request: the status, code and message of each reason."""
+"""Why the box office refuses a request: the code and the message of each reason."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 
@@ -13,23 +12,13 @@ class Refusal(Exception):
     are extra members of the problem document (such as `seats_left`), as in the `example`.
     """
 
-    status: ClassVar[HTTPStatus]
     code: ClassVar[str]
     detail: ClassVar[str]
-    headers: ClassVar[dict[str, str]] = {}
     example: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(self.code)
         self.facts = facts
-
-
-class MalformedJSON(Refusal):
-    """The body cannot be read as a JSON object."""
-
-    status = HTTPStatus.BAD_REQUEST
-    code = "malformed_json"
-    detail = "The body of the request is not a JSON object."
 
 
 class InvalidRequest(Refusal):
@@ -38,7 +27,6 @@ class InvalidRequest(Refusal):
     `errors` maps each bad field, by its name in the request, to a list of messages.
     """
 
-    status = HTTPStatus.BAD_REQUEST
     code = "invalid_request"
     detail = "Some fields of the request are missing, unknown or invalid; see errors."
     example = {"errors": {"field": ["Missing data for required field."]}}
@@ -48,19 +36,9 @@ class InvalidRequest(Refusal):
         self.errors = errors
 
 
-class Unauthorized(Refusal):
-    """The route is for staff, and the staff key is missing or wrong."""
-
-    status = HTTPStatus.UNAUTHORIZED
-    code = "unauthorized"
-    detail = "Only theatre staff can do this; the staff key is missing or wrong."
-    headers = {"WWW-Authenticate": "Bearer"}
-
-
 class PhoneMismatch(Refusal):
     """The ticket exists, but was booked with another phone."""
 
-    status = HTTPStatus.FORBIDDEN
     code = "phone_mismatch"
     detail = "This ticket was booked with another phone number."
 
@@ -68,7 +46,6 @@ class PhoneMismatch(Refusal):
 class TicketNotFound(Refusal):
     """No ticket has this id or code: never booked, deleted, or expired and removed."""
 
-    status = HTTPStatus.NOT_FOUND
     code = "ticket_not_found"
     detail = "There is no ticket with this id or code."
 
@@ -76,7 +53,6 @@ class TicketNotFound(Refusal):
 class ScreenNotFound(Refusal):
     """No screen has this number."""
 
-    status = HTTPStatus.NOT_FOUND
     code = "screen_not_found"
     detail = "There is no screen with this number."
 
@@ -84,23 +60,53 @@ class ScreenNotFound(Refusal):
 class MovieNotFound(Refusal):
     """No movie has this number."""
 
-    status = HTTPStatus.NOT_FOUND
     code = "movie_not_found"
     detail = "There is no movie with this number."
 
 
-class NotOnSale(Refusal):
-    """The movie's tickets have not been put on sale."""
+class ScreenBusy(Refusal):
+    """Another `movie` already plays on the screen at this time."""
 
-    status = HTTPStatus.CONFLICT
+    code = "screen_busy"
+    detail = "Another movie plays on this screen at this time."
+    example = {"movie": 1}
+
+    def __init__(self, movie: int) -> None:
+        super().__init__(movie=movie)
+
+
+class HasTickets(Refusal):
+    """The movie has sold this many `tickets` that have not expired yet."""
+
+    code = "has_tickets"
+    detail = "Tickets for this movie have been sold and have not expired yet."
+    example = {"tickets": 3}
+
+    def __init__(self, tickets: int) -> None:
+        super().__init__(tickets=tickets)
+
+
+class NotOnSale(Refusal):
+    """The movie's tickets are not on sale."""
+
     code = "not_on_sale"
-    detail = "Tickets for this movie are not on sale yet."
+    detail = "Tickets for this movie are not on sale."
+
+
+class SoldOut(Refusal):
+    """Every seat of the showing is taken."""
+
+    code = "sold_out"
+    detail = "This showing is sold out."
+    example = {"seats_left": 0}
+
+    def __init__(self) -> None:
+        super().__init__(seats_left=0)
 
 
 class NotEnoughSeats(Refusal):
     """The showing has fewer free seats than were asked for; `seats_left` says how many."""
 
-    status = HTTPStatus.CONFLICT
     code = "not_enough_seats"
     detail = "This showing does not have that many seats left."
     example = {"seats_left": 2}
@@ -109,20 +115,11 @@ class NotEnoughSeats(Refusal):
         super().__init__(seats_left=seats_left)
 
 
-class SoldOut(Refusal):
-    """Every seat of the showing is taken."""
-
-    status = HTTPStatus.CONFLICT
-    code = "sold_out"
-    detail = "This showing is sold out."
-
-
 class SeatTaken(Refusal):
-    """Another ticket has the seat; `free_seats` lists, in ascending order, those that are left."""
+    """Another ticket has a chosen seat; `free_seats` lists those that are left, ascending."""
 
-    status = HTTPStatus.CONFLICT
     code = "seat_taken"
-    detail = "This seat is taken; please choose another one."
+    detail = "A seat you chose is taken; please choose another one."
     example = {"free_seats": [3, 8, 20]}
 
     def __init__(self, free_seats: list[int]) -> None:
@@ -130,9 +127,8 @@ class SeatTaken(Refusal):
 
 
 class ShowingStarted(Refusal):
-    """The showing has started, so its tickets cannot be moved and its seats cannot be bought."""
+    """The showing has started, so its seats can no longer be booked and its tickets not moved."""
 
-    status = HTTPStatus.CONFLICT
     code = "showing_started"
     detail = "The showing has already started."
 
@@ -140,24 +136,24 @@ class ShowingStarted(Refusal):
 class TicketExpired(Refusal):
     """The ticket's showing is long over, and the ticket is about to be removed."""
 
-    status = HTTPStatus.CONFLICT
     code = "ticket_expired"
     detail = "This ticket has expired."
 
 
 class AlreadyAdmitted(Refusal):
-    """The ticket was admitted at `admitted_at`, and cannot be moved, deleted or admitted again."""
+    """People of this ticket are in, so it cannot be moved or deleted, or nobody is left to admit.
 
-    status = HTTPStatus.CONFLICT
+    `admitted` is how many of them are in since `admitted_at`, and `people_left` how many are not.
+    """
+
     code = "already_admitted"
     detail = "This ticket has already been admitted."
-    example = {"admitted_at": "2026-11-22T17:41:05+05:30"}
+    example = {"admitted_at": "2026-11-22T17:41:05+05:30", "admitted": 4, "people_left": 0}
 
 
 class AdmissionNotOpen(Refusal):
     """The doors for the ticket's showing do not open until `opens_at`."""
 
-    status = HTTPStatus.CONFLICT
     code = "admission_not_open"
     detail = "The doors for this showing are not open yet."
     example = {"opens_at": "2026-11-22T16:00:00+05:30"}
@@ -166,7 +162,6 @@ class AdmissionNotOpen(Refusal):
 class OtherShowing(Refusal):
     """The ticket is for a different showing from the one at this door."""
 
-    status = HTTPStatus.CONFLICT
     code = "other_showing"
     detail = "This ticket is for a different showing."
 
@@ -174,6 +169,5 @@ class OtherShowing(Refusal):
 class IdempotencyKeyReused(Refusal):
     """The idempotency key was already used for a different request."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "idempotency_key_reused"
     detail = "This idempotency key was already used for a different request."

@@ -1,0 +1,1 @@
+"""The rules of the theatre: pure functions and values, without HTTP or MongoDB."""

@@ -1,0 +1,143 @@
+"""Makes tickets of what version 1.0 sold for its movies.
+
+1.0 kept one document in `sales` for each showing of a movie: the purchases, in the order of their
+seats. Each becomes a ticket with the same seats. A ticket's ids follow from its purchase, so it is
+made only once, however often this is interrupted and however many services run it at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from app.domain.idempotency import IdempotentRequest
+from app.domain.identifiers import as_admission_code
+from app.domain.seating import House, SeatMap
+from app.domain.showings import Showing
+from app.mongodb.client import ONE_BATCH, Document, violates_index_on
+from app.multiplex.store import DEFAULT_SEATS_PER_ROW, plays_at
+from app.tickets.store import StoredTicket, as_utc, seats_of, ticket_document
+
+log = logging.getLogger(__name__)
+
+# Without the screen: it would not let a movie and the timetable have the same seat.
+_OLD_SEAT_INDEX = "timing_1_date_1_seat_1"
+
+
+def upgrade(database: Database[Document]) -> None:
+    """Bring the data of 1.0 into the form of this version; repeating this changes nothing.
+
+    The indexes of this version have to be there. Raises PyMongoError when MongoDB is unavailable.
+    """
+    if _OLD_SEAT_INDEX in database["tickets"].index_information():
+        database["tickets"].drop_index(_OLD_SEAT_INDEX)
+    for movie in database["movies"].find({"plays_at": None}, sort=[("_id", 1)]):
+        _keep_screen(database, movie)
+    unfinished = database["sales"].find({"upgraded": None}, batch_size=ONE_BATCH)
+    for sale in sorted(unfinished, key=lambda each: (each["movie"], each["date"])):
+        _make_tickets(database, sale)
+        database["sales"].update_one({"_id": sale["_id"]}, {"$set": {"upgraded": True}})
+
+
+def _keep_screen(database: Database[Document], movie: Mapping[str, Any]) -> None:
+    """Let a movie have its screen at its time, unless another one has it already."""
+    screen, showtime = movie["screen"], movie["showtime"]
+    change = {"$set": {"plays_at": plays_at(screen, showtime)}}
+    try:
+        database["movies"].update_one({"_id": movie["_id"]}, change)
+    except DuplicateKeyError:
+        log.warning(
+            "Movie %s shares screen %s with another movie at %s; they now share its seats, too",
+            movie["_id"],
+            screen,
+            showtime,
+        )
+
+
+def _make_tickets(database: Database[Document], sale: Mapping[str, Any]) -> None:
+    """Store a ticket for each purchase of a showing."""
+    movie = database["movies"].find_one({"_id": sale["movie"]}) or {}
+    requests = {
+        each["purchase_id"]: IdempotentRequest(each["key"], each["fingerprint"])
+        for each in sale.get("requests", ())
+    }
+    showing = Showing(
+        sale["timing"],
+        date.fromisoformat(sale["date"]),
+        as_utc(sale["showing_at"]),
+        sale["screen"],
+        sale["movie"],
+        movie.get("title"),
+    )
+    first_seat = 1
+    for purchase in sale["purchases"]:
+        behind = first_seat + len(purchase["ticket_ids"])
+        ticket = StoredTicket(
+            admission_code=as_admission_code(
+                hashlib.sha256(purchase["purchase_id"].encode()).digest()
+            ),
+            secret=purchase["purchase_id"],  # 128 random bits
+            name=None,
+            phone=None,
+            showing=showing,
+            seats=tuple(range(first_seat, behind)),
+            seats_per_row=DEFAULT_SEATS_PER_ROW,
+            booked_at=datetime.now(UTC).replace(microsecond=0),  # 1.0 did not store it
+        )
+        house = House(movie.get("seats", sale["sold"]), DEFAULT_SEATS_PER_ROW)
+        _store(database, house, ticket, requests.get(purchase["purchase_id"]))
+        first_seat = behind
+
+
+def _store(
+    database: Database[Document],
+    house: House,
+    ticket: StoredTicket,
+    request: IdempotentRequest | None,
+) -> None:
+    """Store a ticket, with other seats and without its key if another ticket has them."""
+    showing, sold = ticket.showing, ticket.seats
+    where = f"movie {showing.movie} on {showing.date} at {showing.timing}"
+    while True:
+        try:
+            database["tickets"].insert_one(ticket_document(ticket, request))
+        except DuplicateKeyError as error:
+            if database["tickets"].find_one({"_id": ticket.admission_code}):
+                return  # stored by an earlier attempt, or by another service
+            if violates_index_on(error, "request.key"):
+                log.warning("A booking has the idempotency key of a purchase for %s", where)
+                request = None
+                continue
+        else:
+            if ticket.seats != sold:
+                log.warning(
+                    "Seats %s of %s were sold twice; the second ticket now has %s",
+                    _listed(sold),
+                    where,
+                    _listed(ticket.seats),
+                )
+            return
+        taken = database["tickets"].find(
+            {"screen": showing.screen, "timing": showing.timing, "date": showing.date.isoformat()}
+        )
+        free = SeatMap(house, {seat for each in taken for seat in seats_of(each)})
+        seats = free.best(len(sold), near=sold[0])
+        if not seats:
+            log.error(
+                "Seats %s of %s were sold twice, and too few are left: no ticket for the second",
+                _listed(sold),
+                where,
+            )
+            return
+        ticket = replace(ticket, seats=seats)
+
+
+def _listed(seats: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seats))

@@ -1,0 +1,423 @@
+"""Tickets: what customers and staff may do with them, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from app.domain import examples
+from app.domain.examples import documented
+from app.domain.idempotency import IdempotentRequest, KeyTaken, Outcome
+from app.domain.refusals import (
+    AlreadyAdmitted,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotEnoughSeats,
+    NotOnSale,
+    PhoneMismatch,
+    Refusal,
+    SeatTaken,
+    ShowingStarted,
+    SoldOut,
+    TicketExpired,
+    TicketNotFound,
+)
+from app.domain.seating import House
+from app.domain.showings import Calendar, Play, Showing
+from app.domain.wanted import Wanted
+from app.tickets.phones import Phone
+from app.tickets.store import StoredTicket, TicketStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket as it is shown; instants are in the theatre's time zone."""
+
+    ticket_id: str = documented(examples.TICKET_ID)
+    name: str | None = documented(examples.NAME)
+    phone: str | None = documented(examples.PHONE)
+    timing: str = documented(examples.TIMING)
+    date: date = documented(examples.DATE)
+    showing_at: datetime = documented(examples.SHOWING_AT)
+    movie: int | None = documented(None)
+    screen: int | None = documented(None)
+    title: str | None = documented(None)
+    seat: int = documented(examples.SEATS[0])
+    seats: list[int] = documented(examples.SEATS)
+    labels: list[str] = documented(examples.LABELS)
+    expired: bool = documented(False)
+    expires_at: datetime = documented("2026-11-23T02:00:00+05:30")
+    booked_at: datetime = documented("2026-11-22T14:03:11+05:30")
+    admission_code: str = documented(examples.ADMISSION_CODE)
+    admitted: int = documented(0, "How many of its people are in.")
+    admitted_at: datetime | None = documented(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A showing, and how many of its seats are taken; the instant is in the theatre's zone."""
+
+    timing: str = documented(examples.TIMING)
+    title: str | None = documented(None)
+    date: date = documented(examples.DATE)
+    showing_at: datetime = documented(examples.SHOWING_AT)
+    capacity: int = documented(20)
+    booked: int = documented(4, "How many of these seats have a ticket.")
+    blocked: int = documented(0, "How many of these seats are not for sale.")
+    available: int = documented(16)
+    bookable: bool = documented(True, "Whether a seat can be booked now.")
+
+
+@dataclass(frozen=True, slots=True)
+class SeatPlan(Slot):
+    """A showing, and the numbers of its free seats in ascending order."""
+
+    movie: int | None = documented(None)
+    screen: int | None = documented(None)
+    seats_per_row: int = documented(5)
+    free_seats: list[int] = documented([*range(1, 7), *range(11, 21)])
+
+
+class Programme(Protocol):
+    """A part of the theatre: it knows what plays under a name, its timing or its number."""
+
+    def find(self, name: Any) -> Play:
+        """Return what plays under this name; raises a Refusal if nothing does."""
+
+
+class TicketService:
+    """Sells, moves, shows and deletes tickets for what the timetable and the catalogue play.
+
+    `house` is the timetable's. Tickets expire `expire_after` after their showing. `clock` returns
+    the current instant, zone-aware.
+    """
+
+    def __init__(
+        self,
+        store: TicketStore,
+        calendar: Calendar,
+        house: House,
+        *,
+        timetable: Programme,
+        catalogue: Programme,
+        expire_after: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._calendar = calendar
+        self._house = house
+        self._timetable = timetable
+        self._catalogue = catalogue
+        self._expire_after = expire_after
+        self._clock = clock
+
+    def slots(self, plays: Collection[Play], day: date | None = None) -> list[Slot]:
+        """Return the showing of each play on `day`, or else its next one, and its seats.
+
+        Raises InvalidRequest when `day` is outside the booking window.
+        """
+        now = self._clock()
+        self._named(None, None, day, None, now)
+        showings = [self._showing(play, day, now) for play in plays]
+        taken = self._store.taken_seats(showings)
+        return [
+            self._slot(play, showing, taken[showing], now)
+            for play, showing in zip(plays, showings, strict=True)
+        ]
+
+    def seats(
+        self, timing: str | None = None, movie: int | None = None, day: date | None = None
+    ) -> SeatPlan:
+        """Return the showing of a timing or a movie on `day`, or else the next, and its seats.
+
+        Raises InvalidRequest when the timing is not in the timetable, or `day` is outside the
+        booking window, and MovieNotFound.
+        """
+        now = self._clock()
+        play = self._named(timing, movie, day, None, now)
+        showing = self._showing(play, day, now)
+        taken = self._store.taken_seats([showing])[showing]
+        return SeatPlan(
+            **asdict(self._slot(play, showing, taken, now)),
+            movie=play.movie,
+            screen=play.screen,
+            seats_per_row=play.house.seats_per_row,
+            free_seats=[seat for seat in range(1, play.house.seats + 1) if seat not in taken],
+        )
+
+    def faults(
+        self,
+        timing: str | None = None,
+        movie: int | None = None,
+        day: date | None = None,
+        wanted: Wanted | None = None,
+    ) -> dict[str, list[str]]:
+        """Return what is wrong with a request that names these, by field; None is not checked."""
+        try:
+            self._named(timing, movie, day, wanted, self._clock())
+        except InvalidRequest as refusal:
+            return refusal.errors
+        except Refusal:
+            pass  # such as an unknown movie, which is not a fault of a field
+        return {}
+
+    def sell(
+        self,
+        *,
+        timing: str | None = None,
+        movie: int | None = None,
+        day: date | None = None,
+        wanted: Wanted,
+        name: str | None,
+        phone: Phone | None,
+        request: IdempotentRequest | None,
+    ) -> Outcome[Ticket]:
+        """Sell the wanted seats of a timing or a movie, on `day` or in its next showing.
+
+        The same `request` sells once and returns the same ticket as it is now, whatever has
+        happened since. Raises InvalidRequest, MovieNotFound, NotOnSale, ShowingStarted, SoldOut,
+        NotEnoughSeats, SeatTaken or IdempotencyKeyReused.
+        """
+        while True:
+            now = self._clock()
+            try:
+                play = self._named(timing, movie, day, wanted, now)
+                showing = self._bookable(play, day, now)
+                sold = self._store.add(
+                    showing,
+                    play.house,
+                    wanted,
+                    name=name,
+                    phone=phone,
+                    booked_at=now.replace(microsecond=0),
+                    request=request,
+                )
+                return Outcome(self._as_ticket(sold, now), replayed=False)
+            except (KeyTaken, Refusal) as refusal:
+                earlier = self._store.find_by_key(request.key) if request else None
+                if request and earlier:
+                    if earlier.request_fingerprint != request.fingerprint:
+                        raise IdempotencyKeyReused from None
+                    return Outcome(self._as_ticket(earlier, now), replayed=True)
+                if isinstance(refusal, Refusal):
+                    raise
+                # The ticket that had the key was deleted just now, so the key is free again.
+
+    def move(
+        self,
+        ticket_id: str,
+        phone: Phone | None,
+        *,
+        timing: str | None = None,
+        movie: int | None = None,
+        day: date | None = None,
+        wanted: Wanted | None = None,
+    ) -> Ticket:
+        """Move a ticket to another showing or other seats, in one write; None means unchanged.
+
+        Without `day` it keeps its date if that showing is ahead, else it takes the next one.
+        Without `wanted` it keeps its seats where all of them are free, else it gets the best.
+        Raises TicketNotFound, PhoneMismatch, AlreadyAdmitted, TicketExpired, ShowingStarted,
+        InvalidRequest, MovieNotFound, NotOnSale, SoldOut, NotEnoughSeats or SeatTaken.
+        """
+        while True:
+            ticket = self._changeable(ticket_id, phone)
+            now = self._clock()
+            if self._expires_at(ticket) <= now:
+                raise TicketExpired
+            if ticket.showing.has_started(now):
+                raise ShowingStarted
+            play, showing = self._destination(ticket, timing, movie, day, wanted, now)
+            if showing == ticket.showing and (wanted is None or wanted.seats == ticket.seats):
+                return self._as_ticket(ticket, now)
+            try:
+                moved = self._store.move(ticket, showing, play.house, wanted)
+            except (SoldOut, NotEnoughSeats, SeatTaken):
+                if self._store.get(ticket_id) == ticket:
+                    raise
+                continue  # it has changed meanwhile: read it again
+            if moved:
+                return self._as_ticket(moved, now)
+
+    def delete(self, ticket_id: str, phone: Phone | None) -> None:
+        """Delete a ticket and free its seats.
+
+        Raises TicketNotFound, InvalidRequest, PhoneMismatch or AlreadyAdmitted.
+        """
+        while not self._store.delete(ticket_id, phone):
+            self._changeable(ticket_id, phone)
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """Return a ticket; raises TicketNotFound."""
+        return self._as_ticket(self._stored(ticket_id), self._clock())
+
+    def tickets(
+        self, timing: str | None = None, movie: int | None = None, day: date | None = None
+    ) -> list[Ticket]:
+        """Return the stored tickets of a timing, a movie or a day, by showing, then seat.
+
+        Raises MovieNotFound.
+        """
+        if movie is not None:
+            play = self._catalogue.find(movie)
+            of_screen = self._store.list_timing(play.timing, play.screen, day)
+            found = [each for each in of_screen if each.showing.movie == movie]
+        elif timing is not None:
+            found = self._store.list_timing(timing, day=day)
+        elif day:
+            found = self._store.list_day(day, *self._calendar.around(day))
+        else:
+            raise ValueError("name a timing, a movie or a day")
+        now = self._clock()
+        return [self._as_ticket(each, now) for each in found]
+
+    def count_unexpired(self, movie: Play) -> int:
+        """Count the tickets of a movie that have not expired."""
+        after = self._clock() - self._expire_after
+        return self._store.count_of_movie(movie, after)
+
+    def _find(self, timing: str | None, movie: int | None) -> Play:
+        return self._timetable.find(timing) if movie is None else self._catalogue.find(movie)
+
+    def _named(
+        self,
+        timing: str | None,
+        movie: int | None,
+        day: date | None,
+        wanted: Wanted | None,
+        now: datetime,
+    ) -> Play:
+        """Return what a request names; raises InvalidRequest with all faults, or MovieNotFound."""
+        play = Play("", self._house)
+        faults: dict[str, list[str]] = {}
+        try:
+            if timing or movie:
+                play = self._find(timing, movie)
+        except InvalidRequest as refusal:
+            faults |= refusal.errors
+        if day and (fault := self._calendar.date_fault(day, now)):
+            faults["date"] = [fault]
+        if wanted:
+            faults |= wanted.faults(play)
+        if faults:
+            raise InvalidRequest(faults)
+        return play
+
+    def _showing(self, play: Play, day: date | None, now: datetime) -> Showing:
+        if day is None:
+            return self._calendar.next_showing(play, now)
+        return self._calendar.showing(play, day)
+
+    def _bookable(self, play: Play, day: date | None, now: datetime) -> Showing:
+        """Return the showing on `day`, or else the next one, if its seats can be booked now.
+
+        Raises InvalidRequest, NotOnSale or ShowingStarted.
+        """
+        showing = self._showing(play, day, now)
+        if not play.on_sale:
+            raise NotOnSale
+        if showing.has_started(now):
+            raise ShowingStarted
+        if day is None and self._calendar.date_fault(showing.date, now):
+            field = "timing" if play.movie is None else "movie"
+            raise InvalidRequest({field: ["The next showing is too far ahead to be booked yet."]})
+        return showing
+
+    def _destination(
+        self,
+        ticket: StoredTicket,
+        timing: str | None,
+        movie: int | None,
+        day: date | None,
+        wanted: Wanted | None,
+        now: datetime,
+    ) -> tuple[Play, Showing]:
+        """Return what a ticket moves to; it stays in the timetable, or with the movies.
+
+        Raises InvalidRequest, MovieNotFound, NotOnSale or ShowingStarted.
+        """
+        own = ticket.showing
+        if own.movie is None and movie is not None:
+            raise InvalidRequest({"movie": ["This ticket is not for a movie; give a timing."]})
+        if own.movie is not None and timing is not None:
+            raise InvalidRequest({"timing": ["This ticket is for a movie; give a movie."]})
+        if timing in (None, own.timing) and movie in (None, own.movie) and day in (None, own.date):
+            # Its own showing, which may have left the timetable or gone off sale.
+            play = (
+                Play(own.timing, self._house)
+                if own.movie is None
+                else self._catalogue.find(own.movie)
+            )
+            if wanted and (faults := wanted.faults(play)):
+                raise InvalidRequest(faults)
+            return play, own
+        if own.movie is None:
+            play = self._named(timing or own.timing, None, day, wanted, now)
+        else:
+            play = self._named(None, movie or own.movie, day, wanted, now)
+        if day is None and not self._calendar.showing(play, own.date).has_started(now):
+            day = own.date
+        return play, self._bookable(play, day, now)
+
+    def _stored(self, ticket_id: str) -> StoredTicket:
+        ticket = self._store.get(ticket_id)
+        if not ticket:
+            raise TicketNotFound
+        return ticket
+
+    def _changeable(self, ticket_id: str, phone: Phone | None) -> StoredTicket:
+        """Return a ticket if it has this phone, or none, and nobody of it is in."""
+        ticket = self._stored(ticket_id)
+        if ticket.phone and not phone:
+            raise InvalidRequest({"phone": ["Missing data for required field."]})
+        if (ticket.phone and ticket.phone.e164) != (phone and phone.e164):
+            raise PhoneMismatch
+        if ticket.admission:
+            raise AlreadyAdmitted(**ticket.admission_facts(self._calendar))
+        return ticket
+
+    def _expires_at(self, ticket: StoredTicket) -> datetime:
+        return ticket.showing.at + self._expire_after
+
+    def _slot(self, play: Play, showing: Showing, taken: Collection[int], now: datetime) -> Slot:
+        booked = sum(seat <= play.house.seats for seat in taken)
+        return Slot(
+            timing=showing.timing,
+            title=showing.title,
+            date=showing.date,
+            showing_at=self._calendar.local(showing.at),
+            capacity=play.house.seats,
+            booked=booked,
+            blocked=0,
+            available=play.house.seats - booked,
+            bookable=play.on_sale
+            and booked < play.house.seats
+            and not showing.has_started(now)
+            and not self._calendar.date_fault(showing.date, now),
+        )
+
+    def _as_ticket(self, ticket: StoredTicket, now: datetime) -> Ticket:
+        showing, phone, admission = ticket.showing, ticket.phone, ticket.admission
+        expires_at = self._expires_at(ticket)
+        return Ticket(
+            ticket_id=ticket.ticket_id,
+            name=ticket.name,
+            phone=phone.given if phone else None,
+            timing=showing.timing,
+            date=showing.date,
+            showing_at=self._calendar.local(showing.at),
+            movie=showing.movie,
+            screen=showing.screen,
+            title=showing.title,
+            seat=ticket.seats[0],
+            seats=list(ticket.seats),
+            labels=ticket.labels(self._house),
+            expired=expires_at <= now,
+            expires_at=self._calendar.local(expires_at),
+            booked_at=self._calendar.local(ticket.booked_at),
+            admission_code=ticket.admission_code,
+            admitted=admission.people if admission else 0,
+            admitted_at=self._calendar.local(admission.at) if admission else None,
+        )
