@@ -1,12 +1,12 @@
 """Which seats a batch of sales tries to get, from what this process remembers of each house.
 
-What it remembers only saves round trips. It may be old, so it refuses nobody: a refusal, or a party
-that is split up, follows from a look at the house that began after the request had arrived.
+What it remembers only saves round trips. It may be old, so it never refuses anybody: a refusal, or
+the splitting of a party, follows from a look at the house that began after the request arrived.
 
 Processes that sell the same house at once would all try its best seats, and all but one would lose
-them. So as long as others seem to sell as well, requests that come together get seats near a place
-that this process has picked at random, and only a few of them at a time when few seats are left. A
-request that comes alone looks first, and gets the best seats there are.
+them. So unless this process seems to be alone, requests that share a batch get seats near a place
+in the house that it has picked at random, and it picks another one when it loses a seat. A request
+that has a batch to itself looks first and gets the best seats. docs/decisions/0009 has the figures.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from app.domain.seating import House, SeatMap
 from app.domain.showings import Showing
 from app.domain.wanted import Wanted
 
-_SHOWINGS_REMEMBERED = 2000
-_QUIET_LOOKS = 8  # in a row that find what was expected, until this process seems to be alone
-_SHARE = 8  # together, requests get at most one in so many of the free seats
+_MAX_SHOWINGS = 2000
+_MAX_AGE = 8  # batches until a house is looked at again, unless this process seems to be alone
+_QUIET_LOOKS = 8  # in a row, which find what was expected, until it does
+_SHARE = 8  # one batch claims about one in _SHARE of a house's free seats
+_HOLD_BACK = 0.5  # the probability that a batch leaves a contended house to others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,14 +38,15 @@ class Order:
 
 
 class _Remembered:
-    """What is remembered of a showing: its free seats, if `is_known`."""
+    """What is remembered of a house at one showing."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.free = SeatMap(house)
-        self.is_known = False
-        self.place = random.randint(1, house.seats)  # noqa: S311 (not a secret)
-        self.looked_up = False  # for the current batch
+        self.is_known = False  # whether `free` says anything
+        self.looked_at = 0  # the number of the batch
+        self.place: int | None = None  # the seat near which this process sells
+        self.is_contended = False  # a seat was lost that was free a moment before
 
 
 class SeatChooser:
@@ -52,36 +55,37 @@ class SeatChooser:
     def __init__(self) -> None:
         self._remembered: dict[Showing, _Remembered] = {}
         self._batch: dict[Showing, _Remembered] = {}
+        self._batches = 0
         self._quiet_looks = 0
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._quiet_looks >= _QUIET_LOOKS
 
     def begin(self, orders: Sequence[Order]) -> set[Showing]:
         """Begin a batch; return the showings whose taken seats have to be looked up for it."""
-        if len(self._remembered) > _SHOWINGS_REMEMBERED:
-            self._remembered.clear()
+        self._batches += 1
         self._batch = {}
-        seats = Counter[Showing]()
+        if len(self._remembered) > _MAX_SHOWINGS:
+            self._remembered.clear()
+        amounts = Counter[Showing]()
         unknown = set()
         for order in orders:
             showing, wanted = order.showing, order.wanted
             house = self._remembered.get(showing)
             if house is None or house.house != order.house:
                 house = self._remembered[showing] = _Remembered(order.house)
-            house.looked_up = False
             self._batch[showing] = house
-            seats[showing] += wanted.amount
+            amounts[showing] += wanted.amount
+            is_old = self._batches - house.looked_at > _MAX_AGE or len(orders) == 1
             if (
                 not house.is_known
-                or seats[showing] > len(house.free)
-                or not all(seat in house.free for seat in wanted.seats)
-                or (
-                    wanted.amount > 1
-                    and not wanted.seats
-                    and not self._sits_together(house.free, wanted)
-                )
+                or house.is_contended
+                or (is_old and not self._is_alone)
+                or amounts[showing] > len(house.free)
+                or not _fits(house.free, wanted)
             ):
                 unknown.add(showing)
-        if len(orders) == 1 and not self._alone:
-            unknown.add(orders[0].showing)
         return unknown
 
     def learn(self, taken: Mapping[Showing, Set[int]]) -> None:
@@ -92,56 +96,54 @@ class SeatChooser:
             if house.is_known:
                 as_expected = len(free) == len(house.free)
                 self._quiet_looks = self._quiet_looks + 1 if as_expected else 0
-            house.free, house.is_known, house.looked_up = free, True, True
+                house.is_contended &= not as_expected
+            if house.place is None and free:
+                house.place = random.choice(list(free))  # noqa: S311 (not a secret)
+            house.free, house.is_known, house.looked_at = free, True, self._batches
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
         """Return for each order the seats to try, its refusal, or None if it has to come again."""
-        company = Counter(order.showing for order in orders)
         claimed = Counter[Showing]()
+        held_back = {
+            showing
+            for showing, house in self._batch.items()
+            if house.is_contended and random.random() < _HOLD_BACK  # noqa: S311 (not a secret)
+        }
         choices: list[tuple[int, ...] | Refusal | None] = []
         for order in orders:
             showing, wanted, house = order.showing, order.wanted, self._batch[order.showing]
             free = house.free
-            together = company[showing] > 1 and not self._alone
-            if not together or wanted.seats:
+            is_crowded = (len(orders) > 1 or house.is_contended) and not self._is_alone
+            if wanted.seats or not is_crowded:
                 seats = _find(free, wanted)
-            elif claimed[showing] <= (len(free) + claimed[showing]) // _SHARE:
-                seats = free.best(wanted.amount, house.place)
+            elif wanted.amount <= len(free) and (
+                showing in held_back or claimed[showing] > (len(free) + claimed[showing]) // _SHARE
+            ):
+                choices.append(None)
+                continue
             else:
-                seats = ()
+                seats = free.best(wanted.amount, house.place)
             if seats:
                 free.take(seats)
                 claimed[showing] += len(seats)
                 choices.append(seats)
-            elif house.looked_up and not claimed[showing]:
+            elif house.looked_at == self._batches and not claimed[showing]:
                 choices.append(_refusal(free, wanted))
             else:
                 choices.append(None)
         return choices
 
     def lose(self, showing: Showing) -> None:
-        """Note that somebody else had a seat that this process has tried to get."""
+        """Note that somebody else had a seat that this batch has tried to get."""
         house = self._batch[showing]
+        house.is_contended = house.looked_at == self._batches
         house.is_known = False
-        house.place = random.randint(1, house.house.seats)  # noqa: S311 (not a secret)
+        house.place = None
         self._quiet_looks = 0
 
     def forget(self, showing: Showing) -> None:
         """Forget which seats of a showing are free; any thread may call this."""
         self._remembered.pop(showing, None)
-
-    @property
-    def _alone(self) -> bool:
-        """Whether no other process seems to sell the same houses."""
-        return self._quiet_looks >= _QUIET_LOOKS
-
-    @staticmethod
-    def _sits_together(free: SeatMap, wanted: Wanted) -> bool:
-        """Return whether a party need not be split up; one person or chosen seats never are."""
-        if wanted.amount == 1 or wanted.seats:
-            return True
-        seats = free.best(wanted.amount)
-        return bool(seats) and seats[-1] - seats[0] == wanted.amount - 1
 
 
 def choose(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
@@ -158,6 +160,14 @@ def _find(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
     if wanted.seats:
         return wanted.seats if all(seat in free for seat in wanted.seats) else ()
     return free.best(wanted.amount)
+
+
+def _fits(free: SeatMap, wanted: Wanted) -> bool:
+    """Return whether the wanted seats are free, and a party need not be split up."""
+    if wanted.amount == 1 and not wanted.seats:
+        return bool(free)
+    seats = _find(free, wanted)
+    return bool(seats) and (bool(wanted.seats) or seats[-1] - seats[0] == wanted.amount - 1)
 
 
 def _refusal(free: SeatMap, wanted: Wanted) -> Refusal:
