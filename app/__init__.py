@@ -22,13 +22,14 @@ from app.domain.showings import Calendar
 from app.mongodb.client import log_ignored_options, open_client, outages
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import Catalogue
-from app.multiplex.upgrade import upgrade
+from app.multiplex.upgrade import upgrade_movies, upgrade_sales
 from app.operations import rate_limit
 from app.operations import routes as operations
 from app.pages.routes import create_pages
 from app.tickets.admissions import AdmissionService
 from app.tickets.service import TicketService
 from app.tickets.store import TicketStore
+from app.tickets.views import Views
 from app.web import blueprint, openapi
 
 log = logging.getLogger(__name__)
@@ -73,22 +74,12 @@ def create_app(
     house = House(settings.slot_capacity, settings.seats_per_row)
     store, catalogue = stores = _stores(database, settings)
     timetable = app.extensions["timetable"] = Timetable(settings.show_times, house)
+    views = Views(calendar, house, settings.expiry_hours)
     ticket_service = app.extensions["tickets"] = TicketService(
-        store,
-        calendar,
-        house,
-        timetable=timetable,
-        catalogue=catalogue,
-        expire_after=settings.expiry_hours,
-        clock=clock,
+        store, views, timetable=timetable, catalogue=catalogue, clock=clock
     )
     app.extensions["admissions"] = AdmissionService(
-        store,
-        calendar,
-        house,
-        open_before=settings.admission_hours,
-        expire_after=settings.expiry_hours,
-        clock=clock,
+        store, views, open_before=settings.admission_hours, clock=clock
     )
     app.extensions["multiplex"] = MultiplexService(catalogue, ticket_service, calendar, clock)
     app.config["PHONE_REGION"] = settings.phone_region
@@ -114,8 +105,8 @@ def create_app(
 
 
 def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, Catalogue]:
-    first = partial(upgrade, database)
-    return TicketStore(database, settings.expiry_hours, first), Catalogue(database)
+    store = TicketStore(database, settings.expiry_hours, partial(upgrade_sales, database))
+    return store, Catalogue(database, partial(upgrade_movies, database))
 
 
 def announce(settings: Settings) -> None:

@@ -11,8 +11,8 @@ from flask import Flask, request
 from pydantic import BaseModel, Field
 from pymongo import AsyncMongoClient
 
+from app.domain.identifiers import new_id
 from app.mongodb.client import open_client
-from app.theatre.identifiers import new_id
 
 CAPACITY = 20
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import chain, cycle, islice, repeat
 from pathlib import Path
 
+from app.domain.identifiers import new_id
+from app.domain.showings import Showing
 from app.mongodb.embedded import EmbeddedMongoDB
-from app.theatre.identifiers import new_id
-from app.theatre.showings import Showing
 from bench.load import BROKEN, CONNECTIONS, Row, Workload, ask, medians, send, take_turns
 from bench.report import Report
 from bench.servers import BOX_OFFICE, CHECK, FASTAPI, RIVALS, YARDSTICK, Contender, Server, running
-from bench.workloads import CAPACITY, booking, filling, of_box_office, showings
+from bench.workloads import CAPACITY, booking, filling, identity, of_box_office, showings
 
 WORKLOADS = {  # with the least that each should reach, times the yardstick
     "booking": ("booking, houses filling up", 1.0),
@@ -129,7 +129,7 @@ def overselling(run: Run) -> None:
             oversold = []
             for showing in islice(showings(), 5):
                 send(server.port, repeat(booking(showing), 1000), 50)
-                stored = server.database["tickets"].count_documents(showing.identity())
+                stored = server.database["tickets"].count_documents(identity(showing))
                 oversold.append(stored - CAPACITY)
         if contender is BOX_OFFICE:
             run.report.target("oversold seats", max(oversold), "≤", 0)
@@ -249,7 +249,7 @@ def _prepare_rival(server: Server) -> None:
     """Create the index that its counts need, and the slots that it looks up."""
     for name in ("slots", "tickets"):
         server.database[name].create_index(["timing", "date"])
-    server.database["slots"].insert_many({**each.identity(), "booked": 0} for each in showings())
+    server.database["slots"].insert_many({**identity(each), "booked": 0} for each in showings())
 
 
 def _store_tickets(server: Server, houses: Iterable[Showing]) -> None:
@@ -257,7 +257,7 @@ def _store_tickets(server: Server, houses: Iterable[Showing]) -> None:
     booked = ask(server.port, booking(next(showings())))
     original = next(server.database["tickets"].find({"_id": booked["admission_code"]}))
     copies = (
-        original | {"_id": new_id(), "seat": seat} | showing.as_document()
+        original | {"_id": new_id(), "seat": [seat], "showing_at": showing.at} | identity(showing)
         for showing in houses
         for seat in range(1, CAPACITY + 1)
     )

@@ -6,13 +6,16 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice, repeat
+from typing import Any
 
 from app.config import Settings
-from app.theatre.showings import Calendar, Showing
+from app.domain.seating import House
+from app.domain.showings import Calendar, Play, Showing
 from bench.load import CONNECTIONS, Workload, ask, request, send
 from bench.servers import ADVANCE_DAYS, Server
 
 CAPACITY = 20  # seats of a showing, as the assignment has it
+SEATS_PER_ROW = 5
 HOUSES = 50  # showings that fill at the same time, and full ones that refuse
 
 _settings = Settings()  # the defaults, which the servers use, too
@@ -25,18 +28,24 @@ def showings(first: int = 1, end: int = ADVANCE_DAYS) -> Iterator[Showing]:
     """Yield the showings of one day after another; the days are counted from today."""
     for ahead in range(first, end):
         for timing in _settings.show_times:
-            yield _calendar.showing(timing, _today + timedelta(days=ahead))
+            play = Play(timing, House(CAPACITY, SEATS_PER_ROW))
+            yield _calendar.showing(play, _today + timedelta(days=ahead))
+
+
+def identity(showing: Showing) -> dict[str, Any]:
+    """Return the fields that name a showing of the timetable, in requests and in documents."""
+    return {"timing": showing.timing, "date": showing.date.isoformat()}
 
 
 def booking(showing: Showing) -> bytes:
     """Return the request for one seat."""
     who = {"name": "Asha Rao", "phone": "9876543210"}
-    return request("POST", "/booktickets", who | showing.identity())
+    return request("POST", "/booktickets", who | identity(showing))
 
 
 def view(showing: Showing) -> bytes:
     """Return the request for all tickets of a showing."""
-    return request("POST", "/viewontime", {**showing.identity()})
+    return request("POST", "/viewontime", identity(showing))
 
 
 def filling(unsold: Iterator[Showing]) -> Iterator[bytes]:
@@ -53,9 +62,9 @@ def of_box_office(server: Server) -> dict[str, Workload]:
     full = list(islice(unsold, HOUSES))
     send(server.port, filling(iter(full)), CONNECTIONS)
     tickets = [ticket["ticket_id"] for each in full for ticket in ask(server.port, view(each))]
-    ask(server.port, request("POST", "/api/screens", {"seats": 996}))
     for movie in range(1, 14):
-        ask(server.port, request("POST", "/api/movies", {"screen": 1, "showtime": "18:00"}))
+        ask(server.port, request("POST", "/api/screens", {"seats": 996}))
+        ask(server.port, request("POST", "/api/movies", {"screen": movie, "showtime": "18:00"}))
         ask(server.port, request("PUT", "/api/tickets", {"movie": movie}))
     # There are enough of these showings for all of them to stay nearly empty.
     purchases = [

@@ -33,7 +33,7 @@ from app.domain.wanted import Wanted
 from app.tickets.phones import Phone
 from app.tickets.routes import MOVE_REFUSALS, sale_headers, ticket_service
 from app.tickets.schemas import wanted_of
-from app.tickets.service import Slot, Ticket
+from app.tickets.views import Slot, Ticket
 from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint
 from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders

@@ -35,7 +35,7 @@ from app.multiplex.store import DEFAULT_SEATS_PER_ROW
 from app.tickets.phones import Phone
 from app.tickets.routes import sale_headers, ticket_service
 from app.tickets.schemas import wanted_of
-from app.tickets.service import Ticket
+from app.tickets.views import Ticket
 from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint
 from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +35,15 @@ class Catalogue:
     A movie is one document, and a unique index on the screen and the time allows one movie there.
     """
 
-    def __init__(self, database: Database[Document]) -> None:
+    def __init__(
+        self, database: Database[Document], upgrade: Callable[[], None] | None = None
+    ) -> None:
+        """`upgrade` runs once, before the movies are used, when MongoDB can be used."""
         # In one field, which movies of 1.0 lack if they share a screen and a time with another.
         self._indexes = Indexes(
-            database["movies"], unique=[IndexModel("plays_at", unique=True, sparse=True)]
+            database["movies"],
+            unique=[IndexModel("plays_at", unique=True, sparse=True)],
+            upgrade=upgrade,
         )
         self._counters: pymongo_collection.Collection[Document] = database["counters"]
         self._screens: pymongo_collection.Collection[Document] = database["screens"]

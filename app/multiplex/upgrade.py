@@ -15,35 +15,50 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from app.domain.idempotency import IdempotentRequest
 from app.domain.identifiers import as_admission_code
 from app.domain.seating import House, SeatMap
 from app.domain.showings import Showing
-from app.mongodb.client import ONE_BATCH, Document, violates_index_on
+from app.mongodb.client import Document
 from app.multiplex.store import DEFAULT_SEATS_PER_ROW, plays_at
-from app.tickets.store import StoredTicket, as_utc, seats_of, ticket_document
+from app.tickets.documents import StoredTicket, as_utc, seats_of, ticket_document
 
 log = logging.getLogger(__name__)
 
 # Without the screen: it would not let a movie and the timetable have the same seat.
 _OLD_SEAT_INDEX = "timing_1_date_1_seat_1"
+_INDEX_NOT_FOUND = 27
 
 
-def upgrade(database: Database[Document]) -> None:
-    """Bring the data of 1.0 into the form of this version; repeating this changes nothing.
+def upgrade_movies(database: Database[Document]) -> None:
+    """Let the movies of 1.0 have their screens at their times; repeating this changes nothing.
 
-    The indexes of this version have to be there. Raises PyMongoError when MongoDB is unavailable.
+    Their unique index has to be there. Raises PyMongoError when MongoDB is unavailable.
     """
-    if _OLD_SEAT_INDEX in database["tickets"].index_information():
-        database["tickets"].drop_index(_OLD_SEAT_INDEX)
     for movie in database["movies"].find({"plays_at": None}, sort=[("_id", 1)]):
         _keep_screen(database, movie)
-    unfinished = database["sales"].find({"upgraded": None}, batch_size=ONE_BATCH)
-    for sale in sorted(unfinished, key=lambda each: (each["movie"], each["date"])):
-        _make_tickets(database, sale)
-        database["sales"].update_one({"_id": sale["_id"]}, {"$set": {"upgraded": True}})
+
+
+def upgrade_sales(database: Database[Document]) -> None:
+    """Make tickets of the purchases of 1.0; repeating this changes nothing.
+
+    The indexes of the tickets have to be there. Raises PyMongoError when MongoDB is unavailable.
+    """
+    if _OLD_SEAT_INDEX in database["tickets"].index_information():
+        try:
+            database["tickets"].drop_index(_OLD_SEAT_INDEX)
+        except OperationFailure as error:
+            if error.code != _INDEX_NOT_FOUND:  # another service was faster
+                raise
+    unfinished = database["sales"].find({"upgraded": None}, {"movie": True, "date": True})
+    sales = sorted(unfinished, key=lambda sale: (sale["movie"], sale["date"]))
+    # All others have got their seats before a ticket whose seats were sold twice gets new ones.
+    for may_reseat in (False, True):
+        for each in sales:
+            if sale := database["sales"].find_one({"_id": each["_id"], "upgraded": None}):
+                _make_tickets(database, sale, may_reseat)
 
 
 def _keep_screen(database: Database[Document], movie: Mapping[str, Any]) -> None:
@@ -61,8 +76,11 @@ def _keep_screen(database: Database[Document], movie: Mapping[str, Any]) -> None
         )
 
 
-def _make_tickets(database: Database[Document], sale: Mapping[str, Any]) -> None:
-    """Store a ticket for each purchase of a showing."""
+def _make_tickets(database: Database[Document], sale: Mapping[str, Any], may_reseat: bool) -> None:
+    """Store a ticket for each purchase of a showing; without `may_reseat`, if its seats are free.
+
+    Mark the sale when nothing is left to do.
+    """
     movie = database["movies"].find_one({"_id": sale["movie"]}) or {}
     requests = {
         each["purchase_id"]: IdempotentRequest(each["key"], each["fingerprint"])
@@ -76,7 +94,7 @@ def _make_tickets(database: Database[Document], sale: Mapping[str, Any]) -> None
         sale["movie"],
         movie.get("title"),
     )
-    first_seat = 1
+    first_seat, are_done = 1, True
     for purchase in sale["purchases"]:
         behind = first_seat + len(purchase["ticket_ids"])
         ticket = StoredTicket(
@@ -92,8 +110,11 @@ def _make_tickets(database: Database[Document], sale: Mapping[str, Any]) -> None
             booked_at=datetime.now(UTC).replace(microsecond=0),  # 1.0 did not store it
         )
         house = House(movie.get("seats", sale["sold"]), DEFAULT_SEATS_PER_ROW)
-        _store(database, house, ticket, requests.get(purchase["purchase_id"]))
+        request = requests.get(purchase["purchase_id"])
+        are_done &= _store(database, house, ticket, request, may_reseat)
         first_seat = behind
+    if are_done:
+        database["sales"].update_one({"_id": sale["_id"]}, {"$set": {"upgraded": True}})
 
 
 def _store(
@@ -101,17 +122,22 @@ def _store(
     house: House,
     ticket: StoredTicket,
     request: IdempotentRequest | None,
-) -> None:
-    """Store a ticket, with other seats and without its key if another ticket has them."""
+    may_reseat: bool,
+) -> bool:
+    """Store a ticket, with other seats and without its key if another ticket has them.
+
+    Returns whether it is done with, which it is not while its seats are taken and it may not get
+    others.
+    """
     showing, sold = ticket.showing, ticket.seats
     where = f"movie {showing.movie} on {showing.date} at {showing.timing}"
     while True:
         try:
             database["tickets"].insert_one(ticket_document(ticket, request))
-        except DuplicateKeyError as error:
+        except DuplicateKeyError:
             if database["tickets"].find_one({"_id": ticket.admission_code}):
-                return  # stored by an earlier attempt, or by another service
-            if violates_index_on(error, "request.key"):
+                return True  # stored by an earlier attempt, or by another service
+            if request and database["tickets"].find_one({"request.key": request.key}):
                 log.warning("A booking has the idempotency key of a purchase for %s", where)
                 request = None
                 continue
@@ -123,7 +149,9 @@ def _store(
                     where,
                     _listed(ticket.seats),
                 )
-            return
+            return True
+        if not may_reseat:
+            return False
         taken = database["tickets"].find(
             {"screen": showing.screen, "timing": showing.timing, "date": showing.date.isoformat()}
         )
@@ -135,7 +163,7 @@ def _store(
                 _listed(sold),
                 where,
             )
-            return
+            return True
         ticket = replace(ticket, seats=seats)
 
 

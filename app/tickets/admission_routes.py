@@ -14,8 +14,9 @@ from app.domain.refusals import (
     TicketExpired,
     TicketNotFound,
 )
-from app.tickets.admissions import AdmissionService, Door, DoorTicket
+from app.tickets.admissions import AdmissionService, Door
 from app.tickets.schemas import AdmissionSchema, CorrectionSchema
+from app.tickets.views import DoorTicket
 from app.web.blueprint import REPLAYED_HEADER, Blueprint, replay_headers
 from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders

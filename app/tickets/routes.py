@@ -26,7 +26,8 @@ from app.domain.refusals import (
 from app.domain.wanted import Wanted
 from app.tickets.phones import Phone
 from app.tickets.schemas import MoveSchema, ShowingQuery, TicketPhoneHeaders, TicketsQuery
-from app.tickets.service import SeatPlan, Ticket, TicketService
+from app.tickets.service import TicketService
+from app.tickets.views import SeatPlan, Ticket
 from app.web.blueprint import Blueprint, replay_headers
 from app.web.fields import response_schema
 

@@ -86,7 +86,10 @@ def _list(names: list[str]) -> str:
 
 
 def wanted_of(values: Mapping[str, Any]) -> Wanted | None:
-    """Return the seats that `seat`, `seats` or `amount` ask for, if one of them is there."""
+    """Return the seats that fields of ChosenSeats ask for, if one of them is there."""
+    if "wanted" in values:  # where the schema found nothing wrong
+        wanted: Wanted = values["wanted"]
+        return wanted
     if "seat" in values:
         return Wanted(seats=(values["seat"],), field="seat")
     if "seats" in values:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Any, Protocol
 
-from app.domain import examples
-from app.domain.examples import documented
 from app.domain.idempotency import IdempotentRequest, KeyTaken, Outcome
 from app.domain.refusals import (
     AlreadyAdmitted,
@@ -24,60 +22,12 @@ from app.domain.refusals import (
     TicketExpired,
     TicketNotFound,
 )
-from app.domain.seating import House
-from app.domain.showings import Calendar, Play, Showing
+from app.domain.showings import Play, Showing
 from app.domain.wanted import Wanted
+from app.tickets.documents import StoredTicket
 from app.tickets.phones import Phone
-from app.tickets.store import StoredTicket, TicketStore
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A ticket as it is shown; instants are in the theatre's time zone."""
-
-    ticket_id: str = documented(examples.TICKET_ID)
-    name: str | None = documented(examples.NAME)
-    phone: str | None = documented(examples.PHONE)
-    timing: str = documented(examples.TIMING)
-    date: date = documented(examples.DATE)
-    showing_at: datetime = documented(examples.SHOWING_AT)
-    movie: int | None = documented(None)
-    screen: int | None = documented(None)
-    title: str | None = documented(None)
-    seat: int = documented(examples.SEATS[0])
-    seats: list[int] = documented(examples.SEATS)
-    labels: list[str] = documented(examples.LABELS)
-    expired: bool = documented(False)
-    expires_at: datetime = documented("2026-11-23T02:00:00+05:30")
-    booked_at: datetime = documented("2026-11-22T14:03:11+05:30")
-    admission_code: str = documented(examples.ADMISSION_CODE)
-    admitted: int = documented(0, "How many of its people are in.")
-    admitted_at: datetime | None = documented(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A showing, and how many of its seats are taken; the instant is in the theatre's zone."""
-
-    timing: str = documented(examples.TIMING)
-    title: str | None = documented(None)
-    date: date = documented(examples.DATE)
-    showing_at: datetime = documented(examples.SHOWING_AT)
-    capacity: int = documented(20)
-    booked: int = documented(4, "How many of these seats have a ticket.")
-    blocked: int = documented(0, "How many of these seats are not for sale.")
-    available: int = documented(16)
-    bookable: bool = documented(True, "Whether a seat can be booked now.")
-
-
-@dataclass(frozen=True, slots=True)
-class SeatPlan(Slot):
-    """A showing, and the numbers of its free seats in ascending order."""
-
-    movie: int | None = documented(None)
-    screen: int | None = documented(None)
-    seats_per_row: int = documented(5)
-    free_seats: list[int] = documented([*range(1, 7), *range(11, 21)])
+from app.tickets.store import TicketStore
+from app.tickets.views import SeatPlan, Slot, Ticket, Views
 
 
 class Programme(Protocol):
@@ -90,27 +40,23 @@ class Programme(Protocol):
 class TicketService:
     """Sells, moves, shows and deletes tickets for what the timetable and the catalogue play.
 
-    `house` is the timetable's. Tickets expire `expire_after` after their showing. `clock` returns
-    the current instant, zone-aware.
+    `clock` returns the current instant, zone-aware.
     """
 
     def __init__(
         self,
         store: TicketStore,
-        calendar: Calendar,
-        house: House,
+        views: Views,
         *,
         timetable: Programme,
         catalogue: Programme,
-        expire_after: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._calendar = calendar
-        self._house = house
+        self._views = views
+        self._calendar = views.calendar
         self._timetable = timetable
         self._catalogue = catalogue
-        self._expire_after = expire_after
         self._clock = clock
 
     def slots(self, plays: Collection[Play], day: date | None = None) -> list[Slot]:
@@ -123,7 +69,7 @@ class TicketService:
         showings = [self._showing(play, day, now) for play in plays]
         taken = self._store.taken_seats(showings)
         return [
-            self._slot(play, showing, taken[showing], now)
+            self._views.slot(play, showing, taken[showing], now)
             for play, showing in zip(plays, showings, strict=True)
         ]
 
@@ -140,7 +86,7 @@ class TicketService:
         showing = self._showing(play, day, now)
         taken = self._store.taken_seats([showing])[showing]
         return SeatPlan(
-            **asdict(self._slot(play, showing, taken, now)),
+            **asdict(self._views.slot(play, showing, taken, now)),
             movie=play.movie,
             screen=play.screen,
             seats_per_row=play.house.seats_per_row,
@@ -194,13 +140,13 @@ class TicketService:
                     booked_at=now.replace(microsecond=0),
                     request=request,
                 )
-                return Outcome(self._as_ticket(sold, now), replayed=False)
+                return Outcome(self._views.ticket(sold, now), replayed=False)
             except (KeyTaken, Refusal) as refusal:
                 earlier = self._store.find_by_key(request.key) if request else None
                 if request and earlier:
                     if earlier.request_fingerprint != request.fingerprint:
                         raise IdempotencyKeyReused from None
-                    return Outcome(self._as_ticket(earlier, now), replayed=True)
+                    return Outcome(self._views.ticket(earlier, now), replayed=True)
                 if isinstance(refusal, Refusal):
                     raise
                 # The ticket that had the key was deleted just now, so the key is free again.
@@ -225,13 +171,13 @@ class TicketService:
         while True:
             ticket = self._changeable(ticket_id, phone)
             now = self._clock()
-            if self._expires_at(ticket) <= now:
+            if self._views.expires_at(ticket) <= now:
                 raise TicketExpired
             if ticket.showing.has_started(now):
                 raise ShowingStarted
             play, showing = self._destination(ticket, timing, movie, day, wanted, now)
             if showing == ticket.showing and (wanted is None or wanted.seats == ticket.seats):
-                return self._as_ticket(ticket, now)
+                return self._views.ticket(ticket, now)
             try:
                 moved = self._store.move(ticket, showing, play.house, wanted)
             except (SoldOut, NotEnoughSeats, SeatTaken):
@@ -239,7 +185,7 @@ class TicketService:
                     raise
                 continue  # it has changed meanwhile: read it again
             if moved:
-                return self._as_ticket(moved, now)
+                return self._views.ticket(moved, now)
 
     def delete(self, ticket_id: str, phone: Phone | None) -> None:
         """Delete a ticket and free its seats.
@@ -251,7 +197,7 @@ class TicketService:
 
     def ticket(self, ticket_id: str) -> Ticket:
         """Return a ticket; raises TicketNotFound."""
-        return self._as_ticket(self._stored(ticket_id), self._clock())
+        return self._views.ticket(self._stored(ticket_id), self._clock())
 
     def tickets(
         self, timing: str | None = None, movie: int | None = None, day: date | None = None
@@ -271,11 +217,11 @@ class TicketService:
         else:
             raise ValueError("name a timing, a movie or a day")
         now = self._clock()
-        return [self._as_ticket(each, now) for each in found]
+        return [self._views.ticket(each, now) for each in found]
 
     def count_unexpired(self, movie: Play) -> int:
         """Count the tickets of a movie that have not expired."""
-        after = self._clock() - self._expire_after
+        after = self._clock() - self._views.expire_after
         return self._store.count_of_movie(movie, after)
 
     def _find(self, timing: str | None, movie: int | None) -> Play:
@@ -290,7 +236,7 @@ class TicketService:
         now: datetime,
     ) -> Play:
         """Return what a request names; raises InvalidRequest with all faults, or MovieNotFound."""
-        play = Play("", self._house)
+        play = Play("", self._views.house)
         faults: dict[str, list[str]] = {}
         try:
             if timing or movie:
@@ -346,7 +292,7 @@ class TicketService:
         if timing in (None, own.timing) and movie in (None, own.movie) and day in (None, own.date):
             # Its own showing, which may have left the timetable or gone off sale.
             play = (
-                Play(own.timing, self._house)
+                Play(own.timing, self._views.house)
                 if own.movie is None
                 else self._catalogue.find(own.movie)
             )
@@ -375,49 +321,5 @@ class TicketService:
         if (ticket.phone and ticket.phone.e164) != (phone and phone.e164):
             raise PhoneMismatch
         if ticket.admission:
-            raise AlreadyAdmitted(**ticket.admission_facts(self._calendar))
+            raise AlreadyAdmitted(**self._views.admission_facts(ticket))
         return ticket
-
-    def _expires_at(self, ticket: StoredTicket) -> datetime:
-        return ticket.showing.at + self._expire_after
-
-    def _slot(self, play: Play, showing: Showing, taken: Collection[int], now: datetime) -> Slot:
-        booked = sum(seat <= play.house.seats for seat in taken)
-        return Slot(
-            timing=showing.timing,
-            title=showing.title,
-            date=showing.date,
-            showing_at=self._calendar.local(showing.at),
-            capacity=play.house.seats,
-            booked=booked,
-            blocked=0,
-            available=play.house.seats - booked,
-            bookable=play.on_sale
-            and booked < play.house.seats
-            and not showing.has_started(now)
-            and not self._calendar.date_fault(showing.date, now),
-        )
-
-    def _as_ticket(self, ticket: StoredTicket, now: datetime) -> Ticket:
-        showing, phone, admission = ticket.showing, ticket.phone, ticket.admission
-        expires_at = self._expires_at(ticket)
-        return Ticket(
-            ticket_id=ticket.ticket_id,
-            name=ticket.name,
-            phone=phone.given if phone else None,
-            timing=showing.timing,
-            date=showing.date,
-            showing_at=self._calendar.local(showing.at),
-            movie=showing.movie,
-            screen=showing.screen,
-            title=showing.title,
-            seat=ticket.seats[0],
-            seats=list(ticket.seats),
-            labels=ticket.labels(self._house),
-            expired=expires_at <= now,
-            expires_at=self._calendar.local(expires_at),
-            booked_at=self._calendar.local(ticket.booked_at),
-            admission_code=ticket.admission_code,
-            admitted=admission.people if admission else 0,
-            admitted_at=self._calendar.local(admission.at) if admission else None,
-        )

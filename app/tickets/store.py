@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import chain
-from typing import Any
 
 from pymongo import ASCENDING, IndexModel
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError, WriteError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.domain.idempotency import IdempotentRequest, KeyTaken
 from app.domain.identifiers import ADMISSION_CODE_LENGTH, new_admission_code, new_id
 from app.domain.refusals import Refusal
 from app.domain.seating import House, SeatMap
-from app.domain.showings import Calendar, Play, Showing
+from app.domain.showings import Play, Showing
 from app.domain.wanted import Wanted
 from app.mongodb.batching import BatchLost, GroupCommit
 from app.mongodb.client import ONE_BATCH, Document, find_settled, insert_all, violates_index_on
 from app.mongodb.indexes import Indexes
+from app.tickets.documents import (
+    Admission,
+    StoredTicket,
+    admission_document,
+    read_ticket,
+    seating_fields,
+    seats_of,
+    ticket_document,
+)
 from app.tickets.phones import Phone
 from app.tickets.seat_choice import Order, SeatChooser, choose
 
@@ -29,58 +37,6 @@ from app.tickets.seat_choice import Order, SeatChooser, choose
 SEAT_OF_SHOWING = [(name, ASCENDING) for name in ("screen", "timing", "date", "seat")]
 _MAX_ATTEMPTS = 1000  # each but the last lost a seat to another ticket
 _NOT_ADMITTED: Document = {"admission": None}  # or has no such field
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """How many `people` of a ticket are in since the instant `at` (UTC), and who asked by key."""
-
-    at: datetime
-    people: int
-    requests: tuple[IdempotentRequest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTicket:
-    """A ticket as it is stored; instants are in UTC.
-
-    It has two secrets, because people share QR codes: the `admission_code` admits, and its owner's
-    `ticket_id` is that code followed by a `secret` of 128 random bits. The code is the document's
-    `_id`, so neither needs an index. `seats` are in ascending order. `seats_per_row` is None in the
-    house of the timetable. Each change adds one to the `revision`.
-    """
-
-    admission_code: str
-    secret: str
-    name: str | None
-    phone: Phone | None
-    showing: Showing
-    seats: tuple[int, ...]
-    seats_per_row: int | None
-    booked_at: datetime
-    request_fingerprint: str | None = None
-    admission: Admission | None = None
-    revision: int = 0
-
-    @property
-    def ticket_id(self) -> str:
-        """The owner's secret: anyone who has it may view the ticket."""
-        return self.admission_code + self.secret
-
-    def labels(self, timetable: House) -> list[str]:
-        """Return its seats as people read them; `timetable` is the timetable's house."""
-        per_row = self.seats_per_row or timetable.seats_per_row
-        house = House(0, per_row)
-        return [house.label(seat) for seat in self.seats]
-
-    def admission_facts(self, calendar: Calendar) -> dict[str, Any]:
-        """Return how many of its people are in, since when (the theatre's time), and are not."""
-        people = self.admission.people if self.admission else 0
-        return {
-            "admitted_at": calendar.local(self.admission.at) if self.admission else None,
-            "admitted": people,
-            "people_left": len(self.seats) - people,
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +150,7 @@ class TicketStore:
             if showing.screen is not None:
                 moved = replace(moved, seats_per_row=house.seats_per_row)
             # Not by findAndModify: mongod logs a refused one with the ticket's id.
-            change = {"$set": _seating(moved), "$inc": {"revision": 1}}
+            change = {"$set": seating_fields(moved), "$inc": {"revision": 1}}
             try:
                 changed = self._tickets.update_one(_unchanged(ticket), change).matched_count
             except DuplicateKeyError:
@@ -213,7 +169,7 @@ class TicketStore:
         }
         document = self._tickets.find_one_and_delete(deletable)
         if document:
-            self._chooser.forget(_ticket(document).showing)
+            self._chooser.forget(read_ticket(document).showing)
         return document is not None
 
     def admit(self, ticket: StoredTicket, admission: Admission | None) -> StoredTicket | None:
@@ -223,7 +179,7 @@ class TicketStore:
         """
         admitted = replace(ticket, admission=admission, revision=ticket.revision + 1)
         change = (
-            {"$set": {"admission": _admission_document(admission)}}
+            {"$set": {"admission": admission_document(admission)}}
             if admission
             else {"$unset": {"admission": True}}
         )
@@ -239,12 +195,12 @@ class TicketStore:
     def find_by_code(self, admission_code: str) -> StoredTicket | None:
         """Return the ticket with this admission code, if any, as a majority has it."""
         document = find_settled(self._tickets, {"_id": admission_code})
-        return _ticket(document) if document else None
+        return read_ticket(document) if document else None
 
     def find_by_key(self, key: str) -> StoredTicket | None:
         """Return the ticket that was booked with this idempotency key, if there is one."""
         document = find_settled(self._tickets, {"request.key": key})
-        return _ticket(document) if document else None
+        return read_ticket(document) if document else None
 
     def list_timing(
         self, timing: str, screen: int | None = None, day: date | None = None
@@ -259,7 +215,9 @@ class TicketStore:
         finds them.
         """
         wanted = {"showing_at": {"$gte": start, "$lte": end}, "date": day.isoformat()}
-        return sorted(map(_ticket, self._tickets.find(wanted, batch_size=ONE_BATCH)), key=_order)
+        return sorted(
+            map(read_ticket, self._tickets.find(wanted, batch_size=ONE_BATCH)), key=_order
+        )
 
     def count_of_movie(self, movie: Play, after: datetime) -> int:
         """Count the tickets of a movie whose showing is after an instant."""
@@ -289,20 +247,16 @@ class TicketStore:
             else:
                 outcomes[order] = choice
         documents = [ticket_document(tickets[order], order.request) for order in tickets]
+        errors: Sequence[PyMongoError | None]
         try:
-            errors = insert_all(self._tickets, documents) if documents else []
-        except BaseException:
-            for order in tickets:  # nobody knows which of them are stored
-                self._chooser.forget(order.showing)
-            raise
-        for (order, ticket), error in zip(tickets.items(), errors, strict=True):
-            if error is None:
-                outcomes[order] = ticket
-            else:
-                outcomes[order] = self._outcome_of(order, error)
+            errors = insert_all(self._tickets, documents) if documents else ()
+        except PyMongoError as error:  # nobody knows which of them are stored
+            errors = [error] * len(documents)
+        for (order, ticket), refused in zip(tickets.items(), errors, strict=True):
+            outcomes[order] = self._outcome_of(order, refused) if refused else ticket
         return [outcomes[order] for order in orders]
 
-    def _outcome_of(self, order: _Order, error: WriteError) -> KeyTaken | WriteError | None:
+    def _outcome_of(self, order: _Order, error: PyMongoError) -> KeyTaken | PyMongoError | None:
         """Return what an order's caller gets after MongoDB has refused its ticket."""
         if not isinstance(error, DuplicateKeyError):
             self._chooser.forget(order.showing)
@@ -320,7 +274,7 @@ class TicketStore:
         codes = {ticket_id[:ADMISSION_CODE_LENGTH] for ticket_id in ticket_ids}
         documents = self._tickets.find({"_id": {"$in": list(codes)}}, batch_size=ONE_BATCH)
         # By the whole id, secret included: the code alone finds nothing.
-        found = {ticket.ticket_id: ticket for ticket in map(_ticket, documents)}
+        found = {ticket.ticket_id: ticket for ticket in map(read_ticket, documents)}
         return [found.get(ticket_id) for ticket_id in ticket_ids]
 
     def _find_all_of_timings(
@@ -333,7 +287,7 @@ class TicketStore:
             for screen, timing, day in found
         ]
         documents = self._tickets.find({"$or": either}, batch_size=ONE_BATCH)
-        for ticket in sorted(map(_ticket, documents), key=_order):
+        for ticket in sorted(map(read_ticket, documents), key=_order):
             showing = ticket.showing
             for day in (None, showing.date):
                 if (of_timing := found.get((showing.screen, showing.timing, day))) is not None:
@@ -365,55 +319,6 @@ class TicketStore:
         ]
 
 
-# ---- Documents
-
-
-def ticket_document(ticket: StoredTicket, request: IdempotentRequest | None) -> Document:
-    """Return the document of a new ticket that `request` has booked."""
-    document: Document = {"_id": ticket.admission_code, "secret": ticket.secret}
-    if ticket.name is not None:
-        document["name"] = ticket.name
-    if ticket.phone:
-        document |= {"phone": ticket.phone.given, "phone_e164": ticket.phone.e164}
-    document |= {**_seating(ticket), "booked_at": ticket.booked_at}
-    if request:
-        document["request"] = {"key": request.key, "fingerprint": request.fingerprint}
-    return document
-
-
-def _seating(ticket: StoredTicket) -> Document:
-    """Return the fields that say where and when the people of a ticket sit.
-
-    Tickets of the timetable have no screen: those of 1.0 had none either.
-    """
-    showing = ticket.showing
-    fields: Document = {
-        "timing": showing.timing,
-        "date": showing.date.isoformat(),
-        "showing_at": showing.at,
-        "seat": list(ticket.seats),
-    }
-    if showing.screen is not None:
-        fields |= {
-            "screen": showing.screen,
-            "movie": showing.movie,
-            "title": showing.title,
-            "seats_per_row": ticket.seats_per_row,
-        }
-    return fields
-
-
-def _admission_document(admission: Admission) -> Document:
-    return {
-        "at": admission.at,
-        "people": admission.people,
-        "requests": [
-            {"key": request.key, "fingerprint": request.fingerprint}
-            for request in admission.requests
-        ],
-    }
-
-
 def _owned(ticket_id: str) -> Document:
     """Return the condition that a ticket has this id, its secret included."""
     return {"_id": ticket_id[:ADMISSION_CODE_LENGTH], "secret": ticket_id[ADMISSION_CODE_LENGTH:]}
@@ -422,50 +327,6 @@ def _owned(ticket_id: str) -> Document:
 def _unchanged(ticket: StoredTicket) -> Document:
     """Return the condition that a ticket is there and has not changed since it was read."""
     return {**_owned(ticket.ticket_id), "revision": ticket.revision or None}
-
-
-def _ticket(document: Mapping[str, Any]) -> StoredTicket:
-    return StoredTicket(
-        admission_code=document["_id"],
-        secret=document.get("secret", ""),  # tickets from 0.9 lack it, and can only be listed
-        name=document.get("name"),
-        phone=Phone(document["phone"], document["phone_e164"]) if "phone" in document else None,
-        showing=Showing(
-            document["timing"],
-            date.fromisoformat(document["date"]),
-            as_utc(document["showing_at"]),
-            document.get("screen"),
-            document.get("movie"),
-            document.get("title"),
-        ),
-        seats=seats_of(document),
-        seats_per_row=document.get("seats_per_row"),
-        booked_at=as_utc(document["booked_at"]),
-        request_fingerprint=document.get("request", {}).get("fingerprint"),
-        admission=_admission(document["admission"]) if document.get("admission") else None,
-        revision=document.get("revision", 0),
-    )
-
-
-def seats_of(document: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the seats of a stored ticket, ascending."""
-    seats = document["seat"]
-    return tuple(seats) if isinstance(seats, list) else (seats,)  # one number in 1.0
-
-
-def _admission(document: Mapping[str, Any]) -> Admission:
-    # In 1.0 a ticket was for one person, and kept one request.
-    requests = document.get("requests", [document["request"]] if "request" in document else [])
-    return Admission(
-        as_utc(document["at"]),
-        document.get("people", 1),
-        tuple(IdempotentRequest(**each) for each in requests),
-    )
-
-
-def as_utc(instant: datetime) -> datetime:
-    """Return a stored instant with its zone, which clients that are not tz_aware leave out."""
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _order(ticket: StoredTicket) -> tuple[datetime, str, int, tuple[int, ...]]:

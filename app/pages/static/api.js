@@ -24,7 +24,7 @@ export async function ask(method, path, { body, headers, once = false, signal } 
       trouble.textContent = "";
       return answer;
     }
-    trouble.textContent = `${answer?.body?.detail ?? "The box office is not responding."} Trying again …`;
+    trouble.textContent = `${answer?.body?.detail ?? "The box office is not responding."} Trying again…`;
     document.dispatchEvent(new Event("trouble"));
     await new Promise((resume) => setTimeout(resume, 1000 * (answer?.wait || 2)));
   }
@@ -63,8 +63,9 @@ export function whileLookedAt(action, seconds = 4) {
 }
 
 /** Return what a problem of the API says. */
-export function reason({ errors, detail = "" }) {
-  return errors ? Object.values(errors).flat().join(" ") : detail;
+export function reason({ errors, detail = "", seats_left = 0 }) {
+  if (errors) return Object.values(errors).flat().join(" ");
+  return seats_left ? `${detail} ${seats_left} left.` : detail;
 }
 
 /** Show a problem in the API's words: next to the fields it names, and the rest at the form's end. */
@@ -88,6 +89,31 @@ export function onSubmit(form, action) {
     form.ariaBusy = "true";
     await action().finally(() => (form.ariaBusy = null));
   });
+}
+
+/** Open the page of a ticket; until this page goes, a second click does nothing. */
+export function goToTicket({ ticket_id }) {
+  location.assign(new URL(`tickets/${ticket_id}`, root));
+  return new Promise((resume) => addEventListener("pagehide", resume, { once: true }));
+}
+
+/** Return the headers with which the owner of a ticket changes it. */
+export function phoneHeader(phone) {
+  // A header takes bytes only, and the service reads them as UTF-8.
+  return { "Ticket-Phone": String.fromCharCode(...new TextEncoder().encode(phone)) };
+}
+
+/** Write the labels of seats after `word`, and neighbours in short: "seats B2–B5, C1". */
+export function seatsInWords(labels, word = "seat") {
+  const runs = [];
+  for (const label of labels) {
+    const [, row, number] = label.match(/(\D+)(\d+)/);
+    const run = runs.at(-1);
+    if (run?.row === row && run.end === number - 1) Object.assign(run, { end: Number(number), last: label });
+    else runs.push({ row, end: Number(number), first: label, last: label });
+  }
+  const texts = runs.map(({ first, last }) => (first === last ? first : `${first}–${last}`));
+  return `${word}${labels.length > 1 ? "s" : ""} ${texts.join(", ")}`;
 }
 
 /** Write a date such as 2026-11-25 for people. */

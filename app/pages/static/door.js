@@ -1,13 +1,13 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, longDate, onSubmit, reason, when, whileLookedAt } from "./api.js";
-import { rowsFor } from "./choice.js";
+import { ask, clock, longDate, onSubmit, reason, seatsInWords, when, whileLookedAt } from "./api.js";
 
 const by = (id) => document.getElementById(id);
 const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
 const today = by("door").dataset.today;
 const address = new URLSearchParams(location.search);
-let showing = { date: address.get("date") ?? today, timing: address.get("timing") };
+let date = address.get("date") ?? today;
+let showing = ["movie", "timing"].find((name) => address.has(name)); // by its movie or its timing
 let tickets = [];
 const LATE = 30 * 60_000; // ms
 

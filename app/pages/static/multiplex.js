@@ -1,6 +1,6 @@
 // What plays at the multiplex, how many seats are left, and buying some.
 
-import { ask, longDate, onSubmit, showRefusal, whileLookedAt } from "./api.js";
+import { ask, goToTicket, longDate, onSubmit, showRefusal, whileLookedAt } from "./api.js";
 
 const list = document.getElementById("movies");
 const template = document.getElementById("movie");
@@ -8,6 +8,7 @@ const template = document.getElementById("movie");
 async function refresh() {
   const { body: movies } = await ask("GET", "api/movies");
   document.getElementById("status").textContent = movies.length ? "" : "Nothing is playing yet.";
+  for (const row of [...list.children]) if (!movies.some(({ movie }) => row.id === `movie-${movie}`)) row.remove();
   for (const movie of movies) show(movie);
 }
 
@@ -16,7 +17,7 @@ function show(movie) {
   const left = movie.free_seats === 0 ? "sold out" : `${movie.free_seats} left`;
   row.querySelector("h2").textContent = movie.title ?? `Movie ${movie.movie}`;
   row.querySelector(".quiet").textContent = `${longDate(movie.date)}, ${movie.showtime} · screen ${movie.screen}`;
-  row.querySelector(".left").textContent = movie.on_sale ? left : "not on sale yet";
+  row.querySelector(".left").textContent = movie.on_sale ? left : "not on sale";
   row.querySelector(".bar").style.setProperty("--filled", movie.purchased_seats / movie.seats);
   row.querySelector("form").hidden = !movie.on_sale;
   row.date = movie.date;
@@ -30,17 +31,10 @@ function add(number) {
   form.querySelector("button").ariaLabel = `Buy tickets for movie ${number}`;
   onSubmit(form, async () => {
     showRefusal(form);
-    form.querySelector(".bought").textContent = "";
     const body = { movie: number, amount: form.elements.amount.valueAsNumber, date: row.date };
     const { ok, body: bought } = await ask("POST", "api/tickets", { body, once: true });
-    if (ok) {
-      const seats = bought.tickets.map((ticket) => ticket.seat);
-      const which = seats.length > 1 ? `seats ${seats[0]} to ${seats.at(-1)}` : `seat ${seats[0]}`;
-      form.querySelector(".bought").textContent = `Yours: ${which}. Purchase ${bought.purchase_id}.`;
-    } else {
-      showRefusal(form, bought);
-      if (bought.seats_left) form.querySelector(".refusal").textContent += ` ${bought.seats_left} left.`;
-    }
+    if (ok) return goToTicket(bought);
+    showRefusal(form, bought);
     await refresh();
   });
   return row;

@@ -1,6 +1,6 @@
-// A ticket's own page: see it, print it, change its showing or seat, cancel it.
+// A ticket's own page: see it, print it, change its showing or seats, cancel it.
 
-import { ask, clock, longDate, onSubmit, root, showRefusal, when, whileLookedAt } from "./api.js";
+import { ask, clock, longDate, onSubmit, phoneHeader, root, seatsInWords, showRefusal, when, whileLookedAt } from "./api.js";
 import { Choice } from "./choice.js";
 
 const by = (id) => document.getElementById(id);
@@ -20,8 +20,10 @@ async function refresh() {
 function show(current) {
   ticket = choice.mine = current;
   const opens = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - 1000 * article.dataset.openBefore;
+  const film = ticket.title ?? (ticket.movie && `Movie ${ticket.movie}`);
   const texts = {
-    h1: `${ticket.timing} · Seat ${ticket.seat}`,
+    h1: `${ticket.timing} · ${seatsInWords(ticket.labels, "Seat")}`,
+    "#play": [film, ticket.screen && `screen ${ticket.screen}`].filter(Boolean).join(" · "),
     "#date": longDate(ticket.date),
     "#holder": ticket.name,
     "#number": ticket.phone,
@@ -29,10 +31,14 @@ function show(current) {
     figcaption: ticket.admission_code.match(/.{4}/g).join(" "),
   };
   for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
+  for (const fact of article.querySelectorAll("dl > div")) fact.hidden = !fact.lastElementChild.textContent;
+  for (const part of parts.cancel.querySelectorAll("[for], [name]")) part.hidden = !ticket.phone;
   const image = article.querySelector("img");
   image.getAttribute("src") ?? (image.src = new URL(`tickets/${id}/qr.svg`, root));
   article.hidden = false;
-  if (ticket.admitted_at) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
+  const people = ticket.seats.length;
+  if (ticket.admitted === people) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
+  else if (ticket.admitted) close(`Admitted: ${ticket.admitted} of ${people}. The others can still come.`);
   else if (ticket.expired) close("This ticket has expired.");
 }
 
@@ -64,18 +70,21 @@ function unfold(name) {
 }
 
 const choice = new Choice(parts.change, {
-  act(chosen) {
-    const same = chosen.isMine(chosen) && chosen.seat === ticket.seat;
-    return same ? "This is your seat now" : `Move to ${chosen.timing}, seat ${chosen.seat}`;
+  act({ date, timing, own, chosen }) {
+    if (chosen.length && chosen.every((seat) => own.includes(seat)))
+      return own.length > 1 ? "These are already your seats" : "This is already your seat";
+    const showing = date === ticket.date ? timing : choice.when();
+    return `Move to ${showing}${chosen.length ? `, ${choice.inWords("seat")}` : ""}`;
   },
-  send({ date, timing, seat }) {
-    const body = { ticket_id: id, phone: ticket.phone, timing_alter: timing, date, seat };
-    return ask("POST", "update", { body });
+  send({ date, timing, wanted }) {
+    const body = { date, ...(ticket.movie ? {} : { timing }), ...wanted };
+    const headers = ticket.phone ? phoneHeader(ticket.phone) : {};
+    return ask("PATCH", `tickets/${id}`, { body, headers });
   },
   done(moved) {
     show(moved);
     unfold(null);
-    by("status").textContent = `Moved to ${longDate(moved.date)}, ${moved.timing}, seat ${moved.seat}.`;
+    by("status").textContent = `Moved to ${longDate(moved.date)}, ${moved.timing}, ${seatsInWords(moved.labels)}.`;
     scrollTo(0, 0);
     by("change").focus();
   },
@@ -89,15 +98,16 @@ by("change").addEventListener("click", async () => {
   parts.change.scrollIntoView();
 });
 
-by("cancel").addEventListener("click", () => unfold("cancel") && by("phone").focus());
+by("cancel").addEventListener("click", () => unfold("cancel") && parts.cancel.querySelector("input:not([hidden]), button").focus());
 by("keep").addEventListener("click", () => {
   unfold(null);
   by("cancel").focus();
 });
 onSubmit(parts.cancel, async () => {
-  const { ok, status, body } = await ask("POST", "delete", { body: { ticket_id: id, phone: by("phone").value } });
+  const headers = ticket.phone ? phoneHeader(by("phone").value) : {};
+  const { ok, status, body } = await ask("DELETE", `tickets/${id}`, { headers });
   // Not found: an earlier attempt had deleted it, and its response was lost.
-  if (ok || status === 404) end("Ticket cancelled", "Its seat is on sale again.");
+  if (ok || status === 404) end("Ticket cancelled", "It is on sale again.");
   else showRefusal(parts.cancel, body);
 });
 
