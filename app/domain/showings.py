@@ -105,6 +105,8 @@ class Calendar:
 
         The zone of the theatre may have been another one when a ticket was booked.
         """
+        spare = timedelta(days=3)  # to the ends of the calendar, where nothing plays
+        day = min(max(day, date.min + spare), date.max - spare)
         noon = datetime.combine(day, time(12), tzinfo=self.zone).astimezone(UTC)
         return noon - timedelta(days=1.5), noon + timedelta(days=1.5)
 

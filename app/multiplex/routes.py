@@ -46,7 +46,7 @@ blueprint = Blueprint(
     url_prefix="/api",
     description="Screens, movies that play daily, and the sale of their tickets.",
 )
-_MOVIE = "/movies/<int(max=2147483647):movie>"
+_MOVIE = "/movies/<number:movie>"
 
 
 def multiplex_service() -> MultiplexService:

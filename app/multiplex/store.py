@@ -85,25 +85,25 @@ class Catalogue:
         Raises ScreenBusy when another movie plays there at this time.
         """
         self._indexes.ensure()
+        at = plays_at(screen.number, showtime)
         while True:
+            if other := self._movies.find_one({"plays_at": at}):
+                raise ScreenBusy(other["_id"])
             document = {
                 "_id": self._next_number("movies"),
                 "screen": screen.number,
                 "seats": screen.house.seats,
                 "seats_per_row": screen.house.seats_per_row,
                 "showtime": showtime,
-                "plays_at": plays_at(screen.number, showtime),
+                "plays_at": at,
                 "title": title,
                 "on_sale": False,
             }
             try:
                 self._movies.insert_one(document)
             except DuplicateKeyError:
-                if other := self._movies.find_one({"plays_at": document["plays_at"]}):
-                    raise ScreenBusy(other["_id"]) from None
-                # The counter is older than the movies, after a restore; or the other one has gone.
-            else:
-                return _play(document)
+                continue  # another movie was faster, or the counter is older, after a restore
+            return _play(document)
 
     def find(self, movie: int) -> Play:
         """Return the movie with this number; raises MovieNotFound."""

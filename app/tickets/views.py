@@ -1,4 +1,7 @@
-"""Tickets and showings as responses show them; instants are in the theatre's time zone."""
+"""Tickets and showings as responses show them; instants are in the theatre's time zone.
+
+They are not frozen: that would take a third of the time in which a list of tickets is made.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from app.domain.showings import Calendar, Play, Showing
 from app.tickets.documents import StoredTicket
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ticket:
     """A ticket for its owner and for the staff's lists."""
 
@@ -38,7 +41,7 @@ class Ticket:
     admitted_at: datetime | None = documented(None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DoorTicket:
     """A ticket as the door needs it.
 
@@ -62,7 +65,7 @@ class DoorTicket:
     admitted_at: datetime | None = documented("2026-11-22T17:41:05+05:30")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
     """A showing, and how many of its seats are taken."""
 
@@ -77,7 +80,7 @@ class Slot:
     bookable: bool = documented(True, "Whether a seat can be booked now.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SeatPlan(Slot):
     """A showing, and the numbers of its free seats in ascending order."""
 

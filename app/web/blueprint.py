@@ -12,6 +12,7 @@ import orjson
 from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from marshmallow import Schema
+from werkzeug.routing import IntegerConverter
 
 from app.domain.idempotency import Outcome
 from app.domain.refusals import InvalidRequest, Refusal
@@ -49,6 +50,12 @@ class JSONResponses(DefaultJSONProvider):
         (document,) = args
         line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
         return current_app.response_class(line, mimetype="application/json")
+
+
+class _Number(IntegerConverter):
+    """A whole number in an address, in ASCII digits; Werkzeug's own takes those of any script."""
+
+    regex = "[0-9]{1,9}"
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no types
@@ -125,6 +132,7 @@ def configure(app: Flask, staff_key: str | None) -> None:
     app.config["STAFF_KEY"] = staff_key
     app.json = JSONResponses(app)
     app.url_map.merge_slashes = False  # a redirect would be HTML
+    app.url_map.converters["number"] = _Number
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # where Flask cuts it in silence
     problems.register(app)
 

@@ -103,8 +103,13 @@ export function phoneHeader(phone) {
   return { "Ticket-Phone": String.fromCharCode(...new TextEncoder().encode(phone)) };
 }
 
-/** Write the labels of seats after `word`, and neighbours in short: "seats B2–B5, C1". */
+/** Write the labels of seats after `word`: "seats B2–B5, C1". */
 export function seatsInWords(labels, word = "seat") {
+  return `${word}${labels.length > 1 ? "s" : ""} ${inRuns(labels)}`;
+}
+
+/** Write the labels of seats, neighbours in short: "B2–B5, C1". */
+export function inRuns(labels) {
   const runs = [];
   for (const label of labels) {
     const [, row, number] = label.match(/(\D+)(\d+)/);
@@ -112,8 +117,7 @@ export function seatsInWords(labels, word = "seat") {
     if (run?.row === row && run.end === number - 1) Object.assign(run, { end: Number(number), last: label });
     else runs.push({ row, end: Number(number), first: label, last: label });
   }
-  const texts = runs.map(({ first, last }) => (first === last ? first : `${first}–${last}`));
-  return `${word}${labels.length > 1 ? "s" : ""} ${texts.join(", ")}`;
+  return runs.map(({ first, last }) => (first === last ? first : `${first}–${last}`)).join(", ");
 }
 
 /** Write a date such as 2026-11-25 for people. */

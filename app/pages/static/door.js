@@ -1,13 +1,13 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, longDate, onSubmit, reason, seatsInWords, when, whileLookedAt } from "./api.js";
+import { ask, clock, inRuns, longDate, onSubmit, reason, seatsInWords, when, whileLookedAt } from "./api.js";
 
 const by = (id) => document.getElementById(id);
 const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
 const today = by("door").dataset.today;
 const address = new URLSearchParams(location.search);
 let date = address.get("date") ?? today;
-let showing = ["movie", "timing"].find((name) => address.has(name)); // by its movie or its timing
+let play = playedIn(address);
 let tickets = [];
 const LATE = 30 * 60_000; // ms
 
@@ -43,78 +43,110 @@ function askForKey(detail) {
 
 // ---- The showing that this door is for, and its tickets.
 
+const query = (fields) => String(new URLSearchParams(fields));
+
+/** Return what plays at this door: the timing or the movie that a query names, if any. */
+function playedIn(search) {
+  const [movie, timing] = [Number(search.get("movie")), search.get("timing")];
+  return movie ? { movie } : timing ? { timing } : null;
+}
+
 async function openDoor() {
-  const { ok, body } = await ask("GET", `?date=${showing.date}`);
-  if (!ok && !showing.timing && showing.date !== today) {
-    showing.date = today; // and not whatever the address says
+  const answers = await Promise.all([ask("GET", `?${query({ date })}`), ask("GET", `api/movies?${query({ date })}`)]);
+  if (!answers[0].ok && !play && date !== today) {
+    date = today; // the one in the address cannot be used
     return openDoor();
   }
-  const slots = ok ? body : [];
+  const [slots, movies] = answers.map(({ ok, body }) => (ok ? body : []));
   // Unless the staff say otherwise, the next showing, or the last one for those who come late.
   const next = slots.find((slot) => Date.parse(slot.showing_at) > Date.now() - LATE);
-  showing.timing ??= (next ?? slots.at(-1))?.timing;
+  play ??= { timing: (next ?? slots.at(-1))?.timing };
   keepAddress();
-  const timings = new Set([...slots.map((slot) => slot.timing), showing.timing]);
-  showings.replaceChildren(...Array.from(timings, (timing) => new Option(timing, timing, false, timing === showing.timing)));
-  by("day").textContent = showing.date === today ? "Today" : longDate(showing.date);
+  const options = new Map(slots.map(({ timing }) => [query({ timing }), timing]));
+  for (const { movie, title, showtime, screen } of movies)
+    options.set(query({ movie }), `${showtime} ${title ?? `Movie ${movie}`}, screen ${screen}`);
+  if (!options.has(query(play))) options.set(query(play), play.timing ?? `Movie ${play.movie}`);
+  showings.replaceChildren(...Array.from(options, ([value, text]) => new Option(text, value)));
+  showings.value = query(play);
+  by("day").textContent = date === today ? "Today" : longDate(date);
   await whileLookedAt(refresh);
   if (matchMedia("(pointer: fine)").matches) code.focus();
 }
 
 // A reload keeps the showing; a bookmark opens the same timing on the current day.
 function keepAddress() {
-  const { date, timing } = showing;
-  history.replaceState(null, "", `?${new URLSearchParams(date === today ? { timing } : { date, timing })}`);
+  history.replaceState(null, "", `?${query(date === today ? play : { date, ...play })}`);
 }
 
 async function refresh() {
-  const { date, timing } = showing;
-  const { ok, body } = await askStaff("GET", `tickets?${new URLSearchParams({ timing, date })}`);
+  const asked = play;
+  const { ok, body } = await askStaff("GET", `tickets?${query({ ...play, date })}`);
   by("door").hidden = showings.hidden = false;
-  if (timing !== showing.timing) return;
+  if (asked !== play) return;
   if (!ok) return say("no", reason(body));
   tickets = body;
   showTickets();
 }
 
 showings.addEventListener("change", () => {
-  showing = { ...showing, timing: showings.value };
+  play = playedIn(new URLSearchParams(showings.value));
   keepAddress();
   say("", "", READY);
   return refresh();
 });
 
 function showTickets() {
-  const inside = tickets.filter((ticket) => ticket.admitted_at).length;
-  by("booked").textContent = tickets.length;
-  by("in").textContent = inside;
-  by("out").textContent = tickets.length - inside;
+  const people = (count) => tickets.reduce((sum, ticket) => sum + count(ticket), 0);
+  by("booked").textContent = people(({ seats }) => seats.length);
+  by("in").textContent = people(({ admitted }) => admitted);
+  by("out").textContent = people(({ seats, admitted }) => seats.length - admitted);
   const found = matching();
-  const nobody = tickets.length ? "Nobody by that name. Press Enter to look it up as a code." : "Nobody has booked yet.";
+  const nobody = tickets.length ? "No matching name. Press Enter to try it as a code." : "Nobody has booked yet.";
   by("found").textContent = found.length ? "" : nobody;
-  rowsFor(list, found.length, by("row")).forEach((row, number) => {
-    const ticket = found[number];
-    const [seat, name, state, button] = row.children;
-    seat.textContent = ticket.seat;
-    name.textContent = ticket.name;
-    state.textContent = ticket.admitted_at ? `in ${clock(ticket.admitted_at)}` : "";
-    button.textContent = ticket.admitted_at ? "Undo" : "Admit";
-    button.ariaLabel = `${button.textContent} ${ticket.name}, seat ${ticket.seat}`;
-    button.onclick = () => (ticket.admitted_at ? askToUndo(ticket) : admit(ticket.admission_code));
+  // A row stays with its ticket, so that what is pressed is what was aimed at.
+  const codes = new Set(found.map((ticket) => ticket.admission_code));
+  for (const row of [...list.children]) if (!codes.has(row.dataset.code)) row.remove();
+  found.forEach((ticket, number) => {
+    const old = list.querySelector(`[data-code="${ticket.admission_code}"]`);
+    const row = old ?? by("row").content.firstElementChild.cloneNode(true);
+    if (list.children[number] !== row) list.insertBefore(row, list.children[number]);
+    showTicket(row, ticket);
   });
+}
+
+function showTicket(row, ticket) {
+  const [seats, name, state, only, button, undo] = row.children;
+  const { admission_code, labels, admitted } = ticket;
+  const left = labels.length - admitted;
+  row.dataset.code = admission_code;
+  seats.textContent = inRuns(labels);
+  name.textContent = ticket.name ?? "No name";
+  if (!admitted) state.textContent = "";
+  else state.textContent = left ? `${admitted} of ${labels.length} in` : `in ${clock(ticket.admitted_at)}`;
+  only.hidden = left < 2;
+  // The choice stays as long as it is one.
+  if (only.length !== left)
+    only.replaceChildren(...Array.from({ length: left }, (_, fewer) => new Option(`${fewer ? "only" : "all"} ${left - fewer}`, fewer ? left - fewer : "")));
+  button.textContent = left ? "Admit" : "Undo";
+  button.onclick = () => (left ? admit(admission_code, Number(only.value)) : askToUndo(ticket));
+  undo.hidden = !admitted || !left;
+  undo.onclick = () => askToUndo(ticket);
+  const who = `${name.textContent}, ${seatsInWords(labels)}`;
+  only.ariaLabel = `How many: ${who}`;
+  for (const each of [button, undo]) each.ariaLabel = `${each.textContent} ${who}`;
 }
 
 function matching() {
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
-  return tickets.filter((ticket) => plain(ticket.name).includes(plain(code.value)));
+  return tickets.filter((ticket) => plain(ticket.name ?? "").includes(plain(code.value)));
 }
 
 // ---- Admission.
 
 const READY = "Scan or type a code, or find a name in the list.";
 const NO = {
-  already_admitted: (problem) => `Already in, ${clock(problem.admitted_at)}`,
-  other_showing: ({ ticket }) => `Ticket for ${when(ticket.showing_at, showing.date)}`,
+  already_admitted: ({ admitted_at, people_left: left }) => (left ? `Only ${left} not yet in` : `Already in, ${clock(admitted_at)}`),
+  other_showing: ({ ticket }) => `Ticket for ${[when(ticket.showing_at, date), ticket.title].filter(Boolean).join(", ")}`,
   admission_not_open: (problem) => `Doors open at ${when(problem.opens_at, today)}`,
   ticket_expired: () => "Expired",
   ticket_not_found: () => "No such ticket",
@@ -122,15 +154,19 @@ const NO = {
 const waiting = new Set();
 let turn = Promise.resolve();
 
-/** Admit one code after the other, so that each verdict is about the person in front. */
-function admit(scanned) {
+/**
+ * Admit one code after the other, so that each verdict is about the people in front.
+ *
+ * Without `people`, all of the ticket who are not in yet.
+ */
+function admit(scanned, people) {
   const admission_code = scanned.toUpperCase().replace(/[\s-]/g, "");
   // Scanned again out of impatience, it would be told that it is already in.
   if (waiting.has(admission_code)) return turn;
   waiting.add(admission_code);
   // A bug in one admission does not stop the next.
   turn = turn.catch(() => {}).then(async () => {
-    const body = { admission_code, ...showing };
+    const body = { admission_code, ...(people ? { people } : {}), ...play, date };
     const { ok, body: answer } = await askStaff("POST", "admissions", { body, once: true });
     waiting.delete(admission_code);
     if (ok) say("yes", "Come in", whose(answer));
@@ -141,7 +177,10 @@ function admit(scanned) {
 }
 
 function whose(ticket) {
-  return ticket ? `${ticket.name} · seat ${ticket.seat}` : "";
+  if (!ticket) return "";
+  const { name, labels, admitted } = ticket;
+  const party = labels.length > 1 ? `${admitted} of ${labels.length} in` : "";
+  return [name, seatsInWords(labels), party].filter(Boolean).join(" · ");
 }
 
 function say(kind, words, more = "") {
@@ -165,12 +204,16 @@ onSubmit(by("scan"), async () => {
 // ---- Undo, in two steps.
 
 function askToUndo(ticket) {
-  by("undo-title").textContent = `Was ${ticket.name} admitted by mistake?`;
+  const { name, admitted, admission_code } = ticket;
+  const remain = by("remain");
+  by("undo-title").textContent = `Was ${name ?? "this ticket"} admitted by mistake?`;
+  remain.replaceChildren(...Array.from({ length: admitted }, (_, people) => new Option(people || "nobody", people)));
+  remain.parentElement.hidden = admitted < 2;
   by("undo").showModal();
   by("undo-yes").onclick = async () => {
     by("undo").close();
-    const { ok, body } = await askStaff("DELETE", `admissions/${ticket.admission_code}`);
-    say(ok ? "wait" : "no", ok ? "Admission undone" : reason(body), whose(ticket));
+    const { ok, body } = await askStaff("PUT", `admissions/${admission_code}`, { body: { admitted: Number(remain.value) } });
+    say(ok ? "wait" : "no", ok ? "Admission undone" : reason(body), whose(ok ? body : ticket));
     await refresh();
   };
 }
