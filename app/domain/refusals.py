@@ -31,8 +31,8 @@ class InvalidRequest(Refusal):
     detail = "Some fields of the request are missing, unknown or invalid; see errors."
     example = {"errors": {"field": ["Missing data for required field."]}}
 
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__(errors=errors)
+    def __init__(self, errors: dict[str, list[str]], **facts: Any) -> None:
+        super().__init__(errors=errors, **facts)
         self.errors = errors
 
 

@@ -85,7 +85,7 @@ class AdmissionService:
                     if earlier != request:
                         raise IdempotencyKeyReused(ticket=self._views.door_ticket(ticket, now))
                     return Outcome(self._views.door_ticket(ticket, now), replayed=True)
-            self._check_people("people", people or 1, ticket)
+            self._check_people("people", people or 1, ticket, now)
             left = len(ticket.seats) - before.people
             self._check_open(ticket, door, now)
             if not left or (people or 1) > left:
@@ -110,7 +110,7 @@ class AdmissionService:
         """
         while True:
             ticket, now = self._find(admission_code), self._clock()
-            self._check_people("admitted", people, ticket)
+            self._check_people("admitted", people, ticket, now)
             before = ticket.admission or Admission(now.replace(microsecond=0), 0)
             if people == before.people:
                 return self._views.door_ticket(ticket, now)
@@ -126,9 +126,12 @@ class AdmissionService:
             raise TicketNotFound
         return ticket
 
-    def _check_people(self, field: str, people: int, ticket: StoredTicket) -> None:
+    def _check_people(self, field: str, people: int, ticket: StoredTicket, now: datetime) -> None:
         if people > len(ticket.seats):
-            raise InvalidRequest({field: [f"This ticket is for {len(ticket.seats)} people."]})
+            raise InvalidRequest(
+                {field: [f"Must be at most {len(ticket.seats)}, the number of seats."]},
+                ticket=self._views.door_ticket(ticket, now),
+            )
 
     def _check_open(self, ticket: StoredTicket, door: Door, now: datetime) -> None:
         """Raise OtherShowing, TicketExpired or AdmissionNotOpen, with the ticket."""

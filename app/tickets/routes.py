@@ -120,8 +120,14 @@ def show_qr_code(ticket_id: str) -> Response:
     return Response(image.getvalue(), content_type="image/svg+xml")
 
 
+def move_faults(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what is wrong with a move, by field: a missing phone, or the showing it names."""
+    phone_faults = ticket_service().phone_faults(values["ticket_id"], values.get("phone"))
+    return {**phone_faults, **showing_faults(values)}
+
+
 @blueprint.patch("/tickets/<ticket_id>")
-@blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_faults=showing_faults)
+@blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_faults=move_faults)
 @blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(MovieNotFound, NotOnSale, *MOVE_REFUSALS)
 def move_ticket(

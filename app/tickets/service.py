@@ -29,6 +29,8 @@ from app.tickets.phones import Phone
 from app.tickets.store import TicketStore
 from app.tickets.views import SeatPlan, Slot, Ticket, Views
 
+_NO_PHONE = {"phone": ["Missing data for required field."]}
+
 
 class Programme(Protocol):
     """A part of the theatre: it knows what plays under a name, its timing or its number."""
@@ -108,6 +110,11 @@ class TicketService:
         except Refusal:
             pass  # such as an unknown movie, which is not a fault of a field
         return {}
+
+    def phone_faults(self, ticket_id: str, phone: Phone | None) -> dict[str, list[str]]:
+        """Return that the phone is missing, if the ticket was booked with one and none is given."""
+        ticket = self._store.get(ticket_id)
+        return _NO_PHONE if ticket and ticket.phone and not phone else {}
 
     def sell(
         self,
@@ -317,7 +324,7 @@ class TicketService:
         """Return a ticket if it has this phone, or none, and nobody of it is in."""
         ticket = self._stored(ticket_id)
         if ticket.phone and not phone:
-            raise InvalidRequest({"phone": ["Missing data for required field."]})
+            raise InvalidRequest(_NO_PHONE)
         if (ticket.phone and ticket.phone.e164) != (phone and phone.e164):
             raise PhoneMismatch
         if ticket.admission:

@@ -85,7 +85,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
                 try:
                     return view(**path, **values)
                 except InvalidRequest as refusal:
-                    raise InvalidRequest(reader.as_sent(refusal.errors)) from None
+                    facts = {**refusal.facts, "errors": reader.as_sent(refusal.errors)}
+                    raise InvalidRequest(**facts) from None
 
             reading.read_headers = reader.headers  # type: ignore[attr-defined]
             described: dict[str, Any] = {}

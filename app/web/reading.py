@@ -36,7 +36,7 @@ REQUEST_ID_HEADER = "X-Request-Id"
 _REPEATED_SLASH = re.compile(r"(?:[a-z]+://[^/]*)?(?:/|%2f){2}", re.IGNORECASE)
 _REPEATED = "Sent more than once."
 
-# Takes the valid values, and returns what else is wrong with a request, by field.
+# Takes the valid values and those in the path, and returns what else is wrong, by field.
 MoreFaults = Callable[[Mapping[str, Any]], dict[str, list[str]]]
 # What was sent, and the names that were sent more than once.
 _Sent = tuple[Mapping[str, Any], Iterable[str]]
@@ -155,7 +155,8 @@ class RequestReader:
                 printable = name.encode(errors="backslashreplace").decode()
                 errors[printable] = [*errors.get(printable, ()), *messages]
         if errors:
-            more = self._more_faults(values) if self._more_faults else {}
+            known = {**(request.view_args or {}), **values}
+            more = self._more_faults(known) if self._more_faults else {}
             raise InvalidRequest({**self.as_sent(more), **errors})
         return values
 
