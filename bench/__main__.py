@@ -12,9 +12,20 @@ from app.mongodb.client import open_client
 from app.mongodb.embedded import EmbeddedMongoDB
 from bench import parts
 from bench.report import Report
+from bench.seating import seating
 from bench.servers import PROJECT, Contender
+from bench.services import services
 
-_PARTS = ("overselling", "rush", "profile", "memory", "growth")
+_PARTS = {
+    "overselling": parts.overselling,
+    "rush": parts.rush,
+    "services": services,
+    "seating": seating,
+    "movies": parts.movies,
+    "profile": parts.profile,
+    "memory": parts.memory,
+    "growth": parts.growth,
+}
 
 
 def main() -> None:
@@ -45,9 +56,9 @@ def main() -> None:
         run = parts.Run(mongodb, report, wanted, before, rounds, seconds, divisor)
         if wanted - set(_PARTS):
             parts.throughput(run)
-        for name in _PARTS:
+        for name, part in _PARTS.items():
             if name in wanted:
-                getattr(parts, name)(run)
+                part(run)
         with open_client(mongodb.uri) as client:
             report.facts["MongoDB"] = client.server_info()["version"]
     report.facts["run time"] = f"{(time.monotonic() - started) / 60:.0f} minutes"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,12 @@ class Server:
 
 
 @contextmanager
-def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> Iterator[Server]:
+def running(
+    contender: Contender,
+    mongodb: EmbeddedMongoDB,
+    database: str,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Run a contender on this database until the block ends; it listens when the block starts.
 
     It does not log requests. Raises RuntimeError with its output when it does not start.
@@ -85,6 +90,7 @@ def running(contender: Contender, mongodb: EmbeddedMongoDB, database: str) -> It
         "WORKERS": "2",
         "ADVANCE_DAYS": str(ADVANCE_DAYS),
         "LOG_LEVEL": "warning",
+        **(settings or {}),
     }
     command = [str(contender.python), *contender.command.format(port=port).split()]
     with tempfile.TemporaryFile() as log:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice, repeat
+from types import MappingProxyType
 from typing import Any
 
 from app.config import Settings
@@ -37,10 +38,10 @@ def identity(showing: Showing) -> dict[str, Any]:
     return {"timing": showing.timing, "date": showing.date.isoformat()}
 
 
-def booking(showing: Showing) -> bytes:
-    """Return the request for one seat."""
+def booking(showing: Showing, party: Mapping[str, int] = MappingProxyType({})) -> bytes:
+    """Return the request for one seat, or for a `party`."""
     who = {"name": "Asha Rao", "phone": "9876543210"}
-    return request("POST", "/booktickets", who | identity(showing))
+    return request("POST", "/booktickets", {**who, **identity(showing), **party})
 
 
 def view(showing: Showing) -> bytes:

@@ -1,0 +1,88 @@
+"""How well parties sit when a house is sold to the end, one party after another."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable
+from itertools import combinations
+
+from app.domain.seating import House, SeatMap
+from bench.parts import Run
+
+Rule = Callable[[SeatMap, int], tuple[int, ...]]
+
+_HOUSES = {  # with the number of houses that are sold
+    "20 seats, rows of 5": (House(20, 5), 300),
+    "200 seats, rows of 20": (House(200, 20), 100),
+    "996 seats, rows of 20": (House(996, 20), 30),
+}
+
+
+def seating(run: Run) -> None:
+    """Sell houses in random parties of 1 to 6; count those that sit together, and lone seats."""
+    table = []
+    for title, (house, number) in _HOUSES.items():
+        rules: dict[str, Rule] = {"box office": SeatMap.best, "first free": _first_free}
+        if house.seats == 20:
+            rules["most seats sold, by trying every choice"] = _try_all
+        for name, rule in rules.items():
+            sold = [_sell(house, rule, seed) for seed in range(max(1, number // run.divisor))]
+            together, lone = (statistics.mean(column) for column in zip(*sold, strict=True))
+            table.append([title, name, f"**{together:.1%}**", f"{lone:.2f}"])
+    run.report.table("seating", ["", "", "together", "lone seats at 80% sold"], table)
+
+
+def _sell(house: House, rule: Rule, seed: int) -> tuple[float, int]:
+    """Sell a house; return the share of parties that sit together, and the lone seats on the way.
+
+    Parties of one are not counted. Lone seats are counted when 80% of the seats are sold.
+    """
+    parties = random.Random(seed)  # noqa: S311 (the same parties for each rule)
+    free = SeatMap(house)
+    together: list[bool] = []
+    lone: int | None = None
+    while free:
+        amount = min(parties.randint(1, 6), len(free))
+        seats = rule(free, amount)
+        free.take(seats)
+        if amount > 1:
+            together.append(_are_together(seats, house))
+        if lone is None and len(free) <= house.seats // 5:
+            lone = _lone_seats(free, house)
+    return statistics.mean(together), lone or 0
+
+
+def _first_free(free: SeatMap, amount: int) -> tuple[int, ...]:
+    """Return the free seats with the lowest numbers, as many services give them."""
+    return tuple(free)[:amount]
+
+
+def _try_all(free: SeatMap, amount: int) -> tuple[int, ...]:
+    """Return the seats that leave the fewest lone ones, of all that keep the party together."""
+
+    def rank(seats: tuple[int, ...]) -> tuple[bool, int, tuple[int, ...]]:
+        after = SeatMap(free.house, set(range(1, free.house.seats + 1)) - set(free) | set(seats))
+        return not _are_together(seats, free.house), _lone_seats(after, free.house), seats
+
+    return min(combinations(free, amount), key=rank)
+
+
+def _are_together(seats: tuple[int, ...], house: House) -> bool:
+    return seats[-1] - seats[0] == len(seats) - 1 and _row(seats[0], house) == _row(
+        seats[-1], house
+    )
+
+
+def _lone_seats(free: SeatMap, house: House) -> int:
+    return sum(
+        not any(
+            neighbour in free and _row(neighbour, house) == _row(seat, house)
+            for neighbour in (seat - 1, seat + 1)
+        )
+        for seat in free
+    )
+
+
+def _row(seat: int, house: House) -> int:
+    return (seat - 1) // house.seats_per_row
