@@ -19,6 +19,11 @@ class Wanted:
     seats: tuple[int, ...] = ()
     field: str = "amount"
 
+    @property
+    def is_party(self) -> bool:
+        """Whether these are seats for several people who have not chosen any."""
+        return self.amount > 1 and not self.seats
+
     def as_asked(self) -> dict[str, Any]:
         """Return the field of a request that asks for these; none for one of the best."""
         if self.seats:

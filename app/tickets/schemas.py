@@ -101,7 +101,7 @@ class ChosenSeats(Exclusive):
     """The seats that a customer chooses, if any."""
 
     exclusive = ("seat", "seats", "amount")
-    seat = WholeNumber(1, MAX_NUMBER, metadata={"description": "This seat.", "example": 7})
+    seat = WholeNumber(1, MAX_NUMBER, metadata={"description": "This seat."})
     seats = SeatNumbers(metadata={"description": "These seats.", "example": examples.SEATS})
 
     @post_load

@@ -81,7 +81,7 @@ class SeatChooser:
             if (
                 not house.is_known
                 or house.is_contended
-                or (is_old and not self._is_alone)
+                or (is_old and (wanted.is_party or not self._is_alone))
                 or amounts[showing] > len(house.free)
                 or not _fits(house.free, wanted)
             ):
@@ -164,10 +164,10 @@ def _find(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
 
 def _fits(free: SeatMap, wanted: Wanted) -> bool:
     """Return whether the wanted seats are free, and a party need not be split up."""
-    if wanted.amount == 1 and not wanted.seats:
-        return bool(free)
-    seats = _find(free, wanted)
-    return bool(seats) and (bool(wanted.seats) or seats[-1] - seats[0] == wanted.amount - 1)
+    if not wanted.is_party:
+        return all(seat in free for seat in wanted.seats)
+    seats = free.best(wanted.amount)
+    return bool(seats) and seats[-1] - seats[0] < wanted.amount
 
 
 def _refusal(free: SeatMap, wanted: Wanted) -> Refusal:
