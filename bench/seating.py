@@ -47,7 +47,7 @@ def _sell(house: House, rule: Rule, seed: int) -> tuple[float, int]:
         seats = rule(free, amount)
         free.take(seats)
         if amount > 1:
-            together.append(_are_together(seats, house))
+            together.append(house.are_together(seats))
         if lone is None and len(free) <= house.seats // 5:
             lone = _lone_seats(free, house)
     return statistics.mean(together), lone or 0
@@ -63,15 +63,9 @@ def _try_all(free: SeatMap, amount: int) -> tuple[int, ...]:
 
     def rank(seats: tuple[int, ...]) -> tuple[bool, int, tuple[int, ...]]:
         after = SeatMap(free.house, set(range(1, free.house.seats + 1)) - set(free) | set(seats))
-        return not _are_together(seats, free.house), _lone_seats(after, free.house), seats
+        return not free.house.are_together(seats), _lone_seats(after, free.house), seats
 
     return min(combinations(free, amount), key=rank)
-
-
-def _are_together(seats: tuple[int, ...], house: House) -> bool:
-    return seats[-1] - seats[0] == len(seats) - 1 and _row(seats[0], house) == _row(
-        seats[-1], house
-    )
 
 
 def _lone_seats(free: SeatMap, house: House) -> int:

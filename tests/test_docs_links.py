@@ -1,4 +1,4 @@
-"""What the documentation points to is there: files, and the tests that show what it says."""
+"""What the documentation points to exists: files, headings, and the tests that prove its claims."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ def test_every_named_test_is_checked() -> None:
 def test_linked_files_exist(document: Path, link: str) -> None:
     target = (document.parent / link).resolve()
     assert target.exists() or target in MEASURED
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_named_modules_exist(document: Path) -> None:
+    for name in re.findall(r"`([\w-]+(?:/[\w-]+)+\.py)`", document.read_text()):
+        assert (PROJECT / name).exists() or (PROJECT / "app" / name).exists(), name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, chain, zip_longest
@@ -35,6 +35,12 @@ class House:
             letters = chr(ord("A") + row % 26) + letters
             row = row // 26 - 1
         return f"{letters}{column + 1}"
+
+    def are_together(self, seats: Sequence[int]) -> bool:
+        """Return whether these seats (ascending) are side by side in one row."""
+        first, last = seats[0] - 1, seats[-1] - 1
+        in_one_row = first // self.seats_per_row == last // self.seats_per_row
+        return in_one_row and last - first == len(seats) - 1
 
 
 class _Focus(NamedTuple):

@@ -83,7 +83,7 @@ class SeatChooser:
                 or house.is_contended
                 or (is_old and (wanted.is_party or not self._is_alone))
                 or amounts[showing] > len(house.free)
-                or not _fits(house.free, wanted)
+                or not all(seat in house.free for seat in wanted.seats)
             ):
                 unknown.add(showing)
         return unknown
@@ -123,13 +123,15 @@ class SeatChooser:
                 continue
             else:
                 seats = free.best(wanted.amount, house.place)
-            if seats:
+            is_fresh = house.looked_at == self._batches
+            if seats and (is_fresh or not wanted.is_party or house.house.are_together(seats)):
                 free.take(seats)
                 claimed[showing] += len(seats)
                 choices.append(seats)
-            elif house.looked_at == self._batches and not claimed[showing]:
+            elif is_fresh and not claimed[showing]:
                 choices.append(_refusal(free, wanted))
             else:
+                house.is_known = False
                 choices.append(None)
         return choices
 
@@ -160,14 +162,6 @@ def _find(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
     if wanted.seats:
         return wanted.seats if all(seat in free for seat in wanted.seats) else ()
     return free.best(wanted.amount)
-
-
-def _fits(free: SeatMap, wanted: Wanted) -> bool:
-    """Return whether the wanted seats are free, and a party need not be split up."""
-    if not wanted.is_party:
-        return all(seat in free for seat in wanted.seats)
-    seats = free.best(wanted.amount)
-    return bool(seats) and seats[-1] - seats[0] < wanted.amount
 
 
 def _refusal(free: SeatMap, wanted: Wanted) -> Refusal:

@@ -103,19 +103,17 @@ export function phoneHeader(phone) {
   return { "Ticket-Phone": String.fromCharCode(...new TextEncoder().encode(phone)) };
 }
 
-/** Write the labels of seats after `word`: "seats B2–B5, C1". */
+/** Write the labels of seats after a word, and neighbours in short: "seats B2–B5, C1". */
 export function seatsInWords(labels, word = "seat") {
   return `${word}${labels.length > 1 ? "s" : ""} ${inRuns(labels)}`;
 }
 
-/** Write the labels of seats, neighbours in short: "B2–B5, C1". */
 export function inRuns(labels) {
   const runs = [];
   for (const label of labels) {
-    const [, row, number] = label.match(/(\D+)(\d+)/);
-    const run = runs.at(-1);
-    if (run?.row === row && run.end === number - 1) Object.assign(run, { end: Number(number), last: label });
-    else runs.push({ row, end: Number(number), first: label, last: label });
+    const next = label.replace(/\d+/, (number) => Number(number) + 1);
+    if (runs.at(-1)?.next === label) Object.assign(runs.at(-1), { last: label, next });
+    else runs.push({ first: label, last: label, next });
   }
   return runs.map(({ first, last }) => (first === last ? first : `${first}–${last}`)).join(", ");
 }

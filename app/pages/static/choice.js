@@ -11,7 +11,7 @@ export class Choice {
    * another day or showing. `mine` is the ticket to be changed: its seats count as free.
    */
   constructor(element, { act, send, done, opened = () => {}, mine = null }) {
-    Object.assign(this, { act, mine, date: null, timing: null, slot: null, chosen: [], sending: false });
+    Object.assign(this, { act, mine, date: null, timing: null, slot: null, chosen: [], own: [], sending: false });
     this.days = element.querySelectorAll(".days a");
     this.showings = element.querySelector(".showings");
     this.house = element.querySelector(".house");
@@ -28,19 +28,11 @@ export class Choice {
       this.open({ date, timing }).then(() => timing && this.goToSeats(link));
       opened(this);
     });
-    this.people?.addEventListener("input", () => {
-      this.chosen = this.chosen.slice(-this.party);
-      this.showSeats();
-      this.showChoice();
-    });
+    this.people?.addEventListener("input", () => this.choose(this.chosen));
     this.people?.addEventListener("change", () => (this.people.value = this.party));
     this.seats.addEventListener("change", ({ target }) => {
       const others = this.chosen.filter((seat) => seat !== Number(target.value));
-      // One seat too many replaces the one that was chosen first.
-      this.chosen = target.checked ? [...others, Number(target.value)].slice(-this.party) : others;
-      this.note.textContent = "";
-      this.showSeats();
-      this.showChoice();
+      this.choose(target.checked ? [...others, Number(target.value)] : others);
     });
     onSubmit(this.form, async () => {
       if (this.seats.disabled) return;
@@ -51,31 +43,24 @@ export class Choice {
       const answer = await send(this);
       if (answer.ok) await done(answer.body);
       this.sending = false;
-      if (answer.body.code === "seat_taken") this.lose(new Set([...answer.body.free_seats, ...this.own]));
+      if (answer.body.code === "seat_taken") this.showSeats({ ...this.slot, free_seats: answer.body.free_seats });
       else if (!answer.ok) showRefusal(this.form, answer.body);
-      await this.refresh();
+      this.refresh(); // meanwhile the form can be sent again
     });
   }
 
   /** How many people the seats are for. */
   get party() {
-    if (this.mine) return this.mine.seats.length;
-    return Math.min(Math.max(Math.trunc(this.people.valueAsNumber) || 1, 1), this.slot?.capacity ?? 1);
+    return this.mine?.seats.length ?? Math.min(Math.max(Math.trunc(this.people.value) || 1, 1), this.slot.capacity);
   }
 
   /** How many seats are still to be chosen; without a choice, the service finds the best. */
   get missing() {
-    return this.chosen.length || this.isMine(this) ? this.party - this.chosen.length : 0;
+    return this.chosen.length || this.own.length ? this.party - this.chosen.length : 0;
   }
 
-  /** The seats of the ticket to be changed, if they are in this showing. */
-  get own() {
-    return this.isMine(this) ? this.mine.seats : [];
-  }
-
-  /** The chosen seats, as a request names them; empty without a choice. */
+  /** The chosen seats, as a request names them. */
   get wanted() {
-    if (!this.chosen.length) return {};
     return this.party > 1 ? { seats: this.chosen } : { seat: this.chosen[0] };
   }
 
@@ -85,7 +70,8 @@ export class Choice {
     this.note.textContent = "";
     this.seats.disabled = true; // until those of this showing are there
     await this.refresh();
-    this.day()?.scrollIntoView({ block: "nearest", inline: "center" });
+    for (const part of [this.day(), this.seats.querySelector(":checked")])
+      part?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   /** Look up again how many seats are free, and which. */
@@ -109,14 +95,12 @@ export class Choice {
     this.showings.querySelector(".refusal").textContent = refused ? reason(refused.body) : "";
     for (const day of this.days) day.ariaCurrent = day === this.day() ? "date" : null;
     this.showShowings(slots?.ok ? slots.body : []);
+    this.showings.hidden = Boolean(movie && !refused);
     this.house.hidden = this.form.hidden = !slot?.ok;
     if (!slot?.ok) return;
-    this.slot = slot.body;
-    this.timing = this.slot.timing;
+    this.timing = slot.body.timing;
     this.seats.disabled = false;
-    this.lookAgain();
-    this.showSeats();
-    this.showChoice();
+    this.showSeats(slot.body);
   }
 
   showShowings(slots) {
@@ -138,22 +122,27 @@ export class Choice {
     });
   }
 
-  /** Say what has changed for the worse since the last look. */
-  lookAgain() {
-    const { bookable, available, showing_at } = this.slot;
-    const free = this.free();
-    if (!this.sending && this.lose(free)) return;
-    if (free.size === 0) this.note.textContent = "This showing is sold out.";
-    else if (!bookable && available > 0)
-      this.note.textContent = Date.parse(showing_at) > Date.now() ? "Not on sale." : "This showing has started.";
+  /** Choose these seats; one too many replaces the one that was chosen first. */
+  choose(seats) {
+    this.chosen = seats.slice(-this.party);
+    this.note.textContent = "";
+    this.showSeats(this.slot);
   }
 
-  showSeats() {
-    const { capacity, seats_per_row } = this.slot;
-    const free = this.free();
-    const type = this.party > 1 ? "checkbox" : "radio";
-    if (this.people) this.people.max = capacity;
-    this.house.querySelector("h2").textContent = `${this.when()}\u00a0· choose ${this.party > 1 ? "seats" : "a seat"}`;
+  showSeats(slot) {
+    Object.assign(this, { slot, own: this.isMine(slot) ? this.mine.seats : [] });
+    const { capacity, seats_per_row, available, bookable, showing_at } = slot;
+    const free = new Set([...slot.free_seats, ...this.own]);
+    const lost = this.sending ? [] : this.chosen.filter((seat) => !free.has(seat));
+    if (lost.length) {
+      this.chosen = this.chosen.filter((seat) => free.has(seat));
+      this.note.textContent = `${this.inWords("Seat", lost)} ${lost.length > 1 ? "have" : "has"} just been taken. Please choose again.`;
+      this.house.scrollIntoView({ block: "nearest" });
+    } else if (free.size === 0) this.note.textContent = "This showing is sold out.";
+    else if (!bookable && available > 0)
+      this.note.textContent = Date.parse(showing_at) > Date.now() ? "Not on sale." : "This showing has started.";
+    const [type, what] = this.party > 1 ? ["checkbox", "seats"] : ["radio", "a seat"];
+    this.house.querySelector("h2").textContent = `${this.when()}\u00a0· choose ${what}`;
     this.seats.style.setProperty("--columns", Math.min(seats_per_row, capacity));
     rowsFor(this.seats, capacity, this.house.querySelector("template")).forEach((place, index) => {
       const seat = index + 1;
@@ -169,6 +158,7 @@ export class Choice {
       else delete place.dataset.row;
     });
     if (document.activeElement.matches(".seats :disabled")) this.focus();
+    this.showChoice();
   }
 
   showChoice() {
@@ -178,21 +168,8 @@ export class Choice {
     showing.textContent = this.when();
     if (chosen.length) seats.textContent = this.inWords("Seat");
     else seats.textContent = this.mine ? `The same or the ${best}` : `The ${best}`;
-    const more = chosen.length ? " more" : "";
-    const choose = missing > 1 ? `Choose ${missing}${more} seats` : `Choose ${more ? "one more" : "a"} seat`;
-    const words = missing ? choose : this.act(this);
+    const words = missing ? `Choose ${missing}${chosen.length ? " more" : ""} ${missing > 1 ? "seats" : "seat"}` : this.act(this);
     this.form.querySelector("button").textContent = this.sending ? "One moment…" : words;
-  }
-
-  /** Give up the chosen seats that are not free, and say so; return whether there were any. */
-  lose(free) {
-    const lost = this.chosen.filter((seat) => !free.has(seat));
-    if (!lost.length) return false;
-    const [have, others] = lost.length > 1 ? ["have", "others"] : ["has", "another"];
-    this.chosen = this.chosen.filter((seat) => free.has(seat));
-    this.note.textContent = `${this.inWords("Seat", lost)} ${have} just been taken. Please choose ${others}.`;
-    this.house.scrollIntoView({ block: "nearest" });
-    return true;
   }
 
   /** Scroll to the seats of the showing that `link` has opened, and move the focus there with it. */
@@ -208,10 +185,6 @@ export class Choice {
 
   isMine({ date, timing }) {
     return this.mine?.date === date && this.mine?.timing === timing;
-  }
-
-  free() {
-    return new Set([...this.slot.free_seats, ...this.own]);
   }
 
   day() {
@@ -238,7 +211,7 @@ export class Choice {
 }
 
 /** Return the children of `list`, as many as wanted; they stay, so the keyboard keeps its place. */
-export function rowsFor(list, number, template) {
+function rowsFor(list, number, template) {
   while (list.children.length > number) list.lastElementChild.remove();
   while (list.children.length < number) list.append(template.content.cloneNode(true));
   return [...list.children];

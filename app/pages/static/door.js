@@ -115,7 +115,8 @@ function showTickets() {
 }
 
 function showTicket(row, ticket) {
-  const [seats, name, state, only, button, undo] = row.children;
+  const [seats, name, controls] = row.children;
+  const [state, only, button, undo] = controls.children;
   const { admission_code, labels, admitted } = ticket;
   const left = labels.length - admitted;
   row.dataset.code = admission_code;
@@ -124,11 +125,18 @@ function showTicket(row, ticket) {
   if (!admitted) state.textContent = "";
   else state.textContent = left ? `${admitted} of ${labels.length} in` : `in ${clock(ticket.admitted_at)}`;
   only.hidden = left < 2;
-  // The choice stays as long as it is one.
-  if (only.length !== left)
-    only.replaceChildren(...Array.from({ length: left }, (_, fewer) => new Option(`${fewer ? "only" : "all"} ${left - fewer}`, fewer ? left - fewer : "")));
+  if (only.length !== left) {
+    const chosen = only.value;
+    only.replaceChildren(new Option(`all ${left}`, ""));
+    for (let few = left - 1; few > 0; few--) only.add(new Option(`only ${few}`, few));
+    if (chosen < left) only.value = chosen;
+  }
   button.textContent = left ? "Admit" : "Undo";
-  button.onclick = () => (left ? admit(admission_code, Number(only.value)) : askToUndo(ticket));
+  button.onclick = () => {
+    if (!left) return askToUndo(ticket);
+    admit(admission_code, Number(only.value));
+    only.value = "";
+  };
   undo.hidden = !admitted || !left;
   undo.onclick = () => askToUndo(ticket);
   const who = `${name.textContent}, ${seatsInWords(labels)}`;
@@ -145,7 +153,7 @@ function matching() {
 
 const READY = "Scan or type a code, or find a name in the list.";
 const NO = {
-  already_admitted: ({ admitted_at, people_left: left }) => (left ? `Only ${left} not yet in` : `Already in, ${clock(admitted_at)}`),
+  already_admitted: ({ admitted_at, people_left }) => (people_left ? `Only ${people_left} not yet in` : `Already in, ${clock(admitted_at)}`),
   other_showing: ({ ticket }) => `Ticket for ${[when(ticket.showing_at, date), ticket.title].filter(Boolean).join(", ")}`,
   admission_not_open: (problem) => `Doors open at ${when(problem.opens_at, today)}`,
   ticket_expired: () => "Expired",

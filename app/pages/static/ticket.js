@@ -32,7 +32,7 @@ function show(current) {
   };
   for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
   for (const fact of article.querySelectorAll("dl > div")) fact.hidden = !fact.lastElementChild.textContent;
-  for (const part of parts.cancel.querySelectorAll("[for], [name]")) part.hidden = !ticket.phone;
+  for (const each of parts.cancel.querySelectorAll("[for], input")) each.hidden = !ticket.phone;
   const image = article.querySelector("img");
   image.getAttribute("src") ?? (image.src = new URL(`tickets/${id}/qr.svg`, root));
   article.hidden = false;
@@ -73,11 +73,12 @@ const choice = new Choice(parts.change, {
   act({ date, timing, own, chosen }) {
     if (chosen.length && chosen.every((seat) => own.includes(seat)))
       return own.length > 1 ? "These are already your seats" : "This is already your seat";
+    if (own.length) return `Change to ${choice.inWords("seat")}`;
     const showing = date === ticket.date ? timing : choice.when();
     return `Move to ${showing}${chosen.length ? `, ${choice.inWords("seat")}` : ""}`;
   },
-  send({ date, timing, wanted }) {
-    const body = { date, ...(ticket.movie ? {} : { timing }), ...wanted };
+  send({ date, timing, chosen, wanted }) {
+    const body = { date, ...(ticket.movie ? {} : { timing }), ...(chosen.length ? wanted : {}) };
     const headers = ticket.phone ? phoneHeader(ticket.phone) : {};
     return ask("PATCH", `tickets/${id}`, { body, headers });
   },
@@ -98,7 +99,7 @@ by("change").addEventListener("click", async () => {
   parts.change.scrollIntoView();
 });
 
-by("cancel").addEventListener("click", () => unfold("cancel") && parts.cancel.querySelector("input:not([hidden]), button").focus());
+by("cancel").addEventListener("click", () => unfold("cancel") && parts.cancel.querySelector(":enabled:not([hidden])").focus());
 by("keep").addEventListener("click", () => {
   unfold(null);
   by("cancel").focus();
