@@ -1,4 +1,4 @@
-"""How the tests talk to the ticket window."""
+"""How the tests talk to the box office."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-ASHA = {"name": "Asha Rao", "phone": "98765 43210"}
-RAVI = {"name": "Ravi Iyer", "phone": "+91 91234 56780"}
+ASHA: dict[str, Any] = {"name": "Asha Rao", "phone": "98765 43210"}
+RAVI: dict[str, Any] = {"name": "Ravi Iyer", "phone": "+91 91234 56780"}
 
 
 def book(client: FlaskClient, *, status: int = 201, key: str | None = None, **fields: Any) -> Any:
@@ -51,3 +51,40 @@ def slot(client: FlaskClient, timing: str) -> Any:
 
 def assert_booked(client: FlaskClient, tickets: int) -> None:
     assert sum(entry["booked"] for entry in client.get("/").json or []) == tickets
+
+
+def patch(
+    client: FlaskClient, ticket: Any, phone: str | None = ASHA["phone"], **fields: Any
+) -> TestResponse:
+    headers = {"Ticket-Phone": phone} if phone else {}
+    return client.patch(f"/tickets/{ticket['ticket_id']}", json=fields, headers=headers)
+
+
+def add_movie(client: FlaskClient, *, seats: int = 20, on_sale: bool = True, **fields: Any) -> int:
+    """Set up a screen with rows of 5 and a movie on it, and return the movie's number."""
+    screen = client.post("/api/screens", json={"seats": seats, "seats_per_row": 5}).json or {}
+    body = {"screen": screen["screen"], "showtime": "18:00", **fields}
+    movie: int = (client.post("/api/movies", json=body).json or {})["movie"]
+    if on_sale:
+        assert client.put("/api/tickets", json={"movie": movie}).status_code == 200
+    return movie
+
+
+def buy(
+    client: FlaskClient, movie: int, *, status: int = 201, key: str | None = None, **fields: Any
+) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = client.post("/api/tickets", json={"movie": movie, **fields}, headers=headers)
+    assert answer.status_code == status, answer.text
+    return answer.json
+
+
+def free_seats(client: FlaskClient, query: str = "timing=18:00") -> list[int]:
+    seats: list[int] = (client.get(f"/seats?{query}").json or {})["free_seats"]
+    return seats
+
+
+def admit(client: FlaskClient, ticket: Any, key: str | None = None, **fields: Any) -> TestResponse:
+    headers = {"Idempotency-Key": key} if key else {}
+    body = {"admission_code": ticket["admission_code"], **fields}
+    return client.post("/admissions", json=body, headers=headers)

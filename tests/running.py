@@ -1,4 +1,4 @@
-"""The service in processes of its own, as `python root.py` runs it, and many clients at once."""
+"""The service as `python root.py` runs it, and many clients at once."""
 
 from __future__ import annotations
 
@@ -84,8 +84,59 @@ class Connection:
     __del__ = close  # of a connection for a single request
 
 
+class Front:
+    """What clients connect to."""
+
+    def connect(self) -> Connection:
+        raise NotImplementedError
+
+    def get(self, path: str) -> Answer:
+        return self._request("GET", path)
+
+    def post(self, path: str, body: Any, key: str | None = None) -> Answer:
+        return self._request("POST", path, body, {"Idempotency-Key": key} if key else None)
+
+    def _request(self, *request: Any) -> Answer:
+        connection = self.connect()
+        try:
+            return connection.request(*request)
+        finally:
+            connection.close()
+
+    def all_at_once(
+        self,
+        requests: Iterable[Callable[[Connection], Answer]],
+        clients: int = 64,
+    ) -> list[Answer]:
+        """Make the requests from this many connections, which all start at the same moment."""
+        todo = iter(list(requests))
+        answers: list[Answer] = []
+        start = threading.Barrier(clients)
+
+        def client() -> None:
+            connection = self.connect()
+            connection.open()  # beforehand, which spreads the clients over the workers
+            start.wait()
+            # Taking the next of a list iterator is atomic.
+            for request in todo:
+                answers.append(request(connection))
+            connection.close()
+
+        run_all([client] * clients)
+        return answers
+
+
+def run_all(clients: Sequence[Callable[[], None]]) -> None:
+    """Run each client in a thread, and wait for all of them."""
+    threads = [threading.Thread(target=client) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 @dataclass
-class Service:
+class Service(Front):
     """A running service: its address, its main process and its data."""
 
     port: int
@@ -121,7 +172,7 @@ class Service:
 
     def answers(self) -> bool:
         """Tell whether it answers, and can use its database."""
-        return self.connect().request("GET", "/").status == 200
+        return self.get("/").status == 200
 
     def connect(self) -> Connection:
         return Connection(self.port)
@@ -131,39 +182,6 @@ class Service:
         with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()
             return text
-
-    def post(self, path: str, body: Any, key: str | None = None) -> Answer:
-        connection = self.connect()
-        try:
-            return connection.post(path, body, key)
-        finally:
-            connection.close()
-
-    def all_at_once(
-        self,
-        requests: Iterable[Callable[[Connection], Answer]],
-        clients: int = 64,
-    ) -> list[Answer]:
-        """Make the requests from this many connections, which all start at the same moment."""
-        todo = iter(list(requests))
-        answers: list[Answer] = []
-        start = threading.Barrier(clients)
-
-        def client() -> None:
-            connection = self.connect()
-            connection.open()  # beforehand, which spreads the clients over the workers
-            start.wait()
-            # Taking the next of a list iterator is atomic.
-            for request in todo:
-                answers.append(request(connection))
-            connection.close()
-
-        threads = [threading.Thread(target=client) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return answers
 
     @property
     def gunicorn_pid(self) -> int:

@@ -5,68 +5,129 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import limits
 import pytest
+import tzlocal
 
 from app.config import SettingError, Settings, usable_cores
 from app.mongodb.client import log_ignored_options, open_client
 
 
-def test_the_defaults_are_as_documented() -> None:
-    settings = Settings.from_environ({})
-    assert settings.mongodb_uri is None
-    assert (settings.host, settings.port) == ("127.0.0.1", 5000)
-    assert settings.show_times[0] == "09:00"
-    assert settings.show_times[-1] == "21:00"
-    assert len(settings.show_times) == 13
-    assert settings.slot_capacity == 20
-    assert settings.expiry_hours == timedelta(hours=8)
-    assert settings.advance_days == 30
-    assert (settings.trusted_proxies, settings.log_format) == (0, "auto")
-    assert settings.workers == len(os.sched_getaffinity(0))
+def test_the_defaults() -> None:
+    settings = asdict(Settings.from_environ({}))
+    assert settings.pop("theatre_timezone") == tzlocal.get_localzone()
+    assert settings == {
+        "mongodb_uri": None,
+        "mongodb_database": "boxoffice",
+        "data_dir": Path("data"),
+        "host": "127.0.0.1",
+        "port": 5000,
+        "workers": len(os.sched_getaffinity(0)),
+        "trusted_proxies": 0,
+        "show_times": tuple(f"{hour:02}:00" for hour in range(9, 22)),
+        "slot_capacity": 20,
+        "seats_per_row": 5,
+        "expiry_hours": timedelta(hours=8),
+        "advance_days": 30,
+        "admission_hours": timedelta(hours=2),
+        "phone_region": "IN",
+        "staff_key": None,
+        "rate_limit": None,
+        "log_level": "info",
+        "log_format": "auto",
+    }
 
 
 def test_every_setting_is_read() -> None:
-    settings = Settings.from_environ(
-        {
-            "MONGODB_URI": "mongodb://db1,db2/?replicaSet=rs0",
-            "MONGODB_DATABASE": "roxy",
-            "DATA_DIR": "/srv/box office",
-            "HOST": "::1",
-            "PORT": "8080",
-            "WORKERS": "3",
-            "TRUSTED_PROXIES": "2",
-            "SHOW_TIMES": "21:30, 09:15",
-            "SLOT_CAPACITY": "5",
-            "EXPIRY_HOURS": "0.01",
-            "ADVANCE_DAYS": "7",
-            "THEATRE_TIMEZONE": "Asia/Kathmandu",
-            "PHONE_REGION": "np",
-            "STAFF_KEY": "correct-horse-battery",
-            "RATE_LIMIT": "100 per 2 hours",
-            "LOG_LEVEL": "DEBUG",
-            "LOG_FORMAT": "JSON",
-            "THREADS": "one of an older version",
-            "UNRELATED": "x",
-        }
-    )
-    assert settings.mongodb_uri == "mongodb://db1,db2/?replicaSet=rs0"
-    assert settings.mongodb_database == "roxy"
-    assert settings.data_dir == Path("/srv/box office")
-    assert (settings.host, settings.port) == ("::1", 8080)
-    assert (settings.workers, settings.trusted_proxies) == (3, 2)
-    assert settings.show_times == ("09:15", "21:30")
-    assert settings.slot_capacity == 5
-    assert settings.expiry_hours == timedelta(seconds=36)
-    assert settings.advance_days == 7
-    assert str(settings.theatre_timezone) == "Asia/Kathmandu"
-    assert settings.phone_region == "NP"
-    assert settings.staff_key == "correct-horse-battery"
-    assert str(settings.rate_limit) == "100 per 2 hour"
-    assert (settings.log_level, settings.log_format) == ("debug", "json")
+    environ = {
+        "MONGODB_URI": "mongodb://db1,db2/?replicaSet=rs0",
+        "MONGODB_DATABASE": "roxy",
+        "DATA_DIR": "/srv/box office",
+        "HOST": "::1",
+        "PORT": "8080",
+        "WORKERS": "3",
+        "TRUSTED_PROXIES": "2",
+        "SHOW_TIMES": "21:30, 09:15",
+        "SLOT_CAPACITY": "50",
+        "SEATS_PER_ROW": "10",
+        "EXPIRY_HOURS": "0.01",
+        "ADVANCE_DAYS": "7",
+        "ADMISSION_HOURS": "1.5",
+        "THEATRE_TIMEZONE": "Asia/Kathmandu",
+        "PHONE_REGION": "np",
+        "STAFF_KEY": "correct-horse-battery",
+        "RATE_LIMIT": "100 per 2 hours",
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "JSON",
+    }
+    others = {"THREADS": "of an older version", "UNRELATED": "x"}
+    assert asdict(Settings.from_environ(environ | others)) == {
+        "mongodb_uri": "mongodb://db1,db2/?replicaSet=rs0",
+        "mongodb_database": "roxy",
+        "data_dir": Path("/srv/box office"),
+        "host": "::1",
+        "port": 8080,
+        "workers": 3,
+        "trusted_proxies": 2,
+        "show_times": ("09:15", "21:30"),
+        "slot_capacity": 50,
+        "seats_per_row": 10,
+        "expiry_hours": timedelta(seconds=36),
+        "advance_days": 7,
+        "admission_hours": timedelta(minutes=90),
+        "theatre_timezone": ZoneInfo("Asia/Kathmandu"),
+        "phone_region": "NP",
+        "staff_key": "correct-horse-battery",
+        "rate_limit": limits.parse("100 per 2 hours"),
+        "log_level": "debug",
+        "log_format": "json",
+    }
+    assert environ.keys() == {name.upper() for name in asdict(Settings())}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGODB_DATABASE", "x"),
+        ("MONGODB_DATABASE", "x" * 63),
+        ("HOST", "h"),
+        ("HOST", "h" * 253),
+        ("PORT", "1"),
+        ("PORT", "65535"),
+        ("WORKERS", "1"),
+        ("WORKERS", "256"),
+        ("TRUSTED_PROXIES", "0"),
+        ("TRUSTED_PROXIES", "10"),
+        ("SHOW_TIMES", "00:00"),
+        ("SHOW_TIMES", "23:59,00:00"),
+        ("SLOT_CAPACITY", "1"),
+        ("SLOT_CAPACITY", "10000"),
+        ("SEATS_PER_ROW", "1"),
+        ("SEATS_PER_ROW", "100"),
+        ("EXPIRY_HOURS", "0.0003"),
+        ("EXPIRY_HOURS", "8760"),
+        ("ADMISSION_HOURS", "0.0003"),
+        ("ADMISSION_HOURS", "8760"),
+        ("ADVANCE_DAYS", "0"),
+        ("ADVANCE_DAYS", "3650"),
+        ("STAFF_KEY", "x" * 8),
+        ("STAFF_KEY", "x" * 255),
+        ("STAFF_KEY", "!~!~!~!~"),
+        ("RATE_LIMIT", "1 per second"),
+        ("RATE_LIMIT", "1000 per day"),
+        ("RATE_LIMIT", "1000000000 per minute"),
+        ("RATE_LIMIT", "60 per 366 days"),
+        *(("LOG_LEVEL", each) for each in ("debug", "info", "warning", "error", "critical")),
+        *(("LOG_FORMAT", each) for each in ("text", "json", "auto")),
+    ],
+)
+def test_the_limit_itself_is_accepted(name: str, value: str) -> None:
+    assert Settings.from_environ({name: value, "THEATRE_TIMEZONE": "UTC"})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +158,21 @@ def test_every_setting_is_read() -> None:
         ("SHOW_TIMES", "09:00, 9:00", "its time 2 is not a time of day in the form HH:MM"),
         ("SHOW_TIMES", "09:00,10:00, 09:00", "it lists 09:00 twice"),
         ("SHOW_TIMES", "09:00,", "its time 2 is not a time of day in the form HH:MM"),
+        ("WORKERS", "257", "it is above 256"),
+        ("TRUSTED_PROXIES", "-1", "it is below 0"),
+        ("MONGODB_DATABASE", "", "it is empty"),
+        ("HOST", "h" * 254, "it has 254 characters"),
         ("SLOT_CAPACITY", "0", "it is below 1"),
+        ("SLOT_CAPACITY", "10001", "it is above 10000"),
+        ("SEATS_PER_ROW", "0", "it is below 1"),
+        ("SEATS_PER_ROW", "101", "it is above 100"),
+        ("SEATS_PER_ROW", "5.0", "it is not a whole number"),
+        ("ADVANCE_DAYS", "-1", "it is below 0"),
+        ("ADVANCE_DAYS", "3651", "it is above 3650"),
+        ("ADMISSION_HOURS", "0.0002", "it is below 0.0003"),
+        ("ADMISSION_HOURS", "8760.1", "it is above 8760"),
+        ("RATE_LIMIT", "60 per 367 days", "its time is longer than a year"),
+        ("RATE_LIMIT", "1000000001 per minute", "it allows more than 1000000000 requests"),
         ("EXPIRY_HOURS", "0", "it is below 0.0003"),
         ("EXPIRY_HOURS", "-8", "it is below 0.0003"),
         ("EXPIRY_HOURS", "nan", "it is not a number of hours"),

@@ -14,6 +14,7 @@ from app.tickets.phones import parse_phone
 from app.web.fields import Day, NumberInText, Pattern, Timing, WholeNumber
 
 MAX_NUMBER = 2**31 - 1  # of screens, movies and seats
+_FROM_ONE = "Seats are numbered from 1."
 
 
 class TicketId(Pattern):
@@ -56,7 +57,7 @@ class SeatNumbers(fields.List[int]):
         if not isinstance(value, list) or not value:
             raise ValidationError("Must be a list of one or more seat numbers.")
         if not all(type(seat) is int and 1 <= seat <= MAX_NUMBER for seat in value):
-            raise ValidationError("Seat numbers are whole numbers from 1.")
+            raise ValidationError(_FROM_ONE)
         if len(set(value)) < len(value):
             raise ValidationError("Each seat may be listed only once.")
         return sorted(value)
@@ -101,7 +102,7 @@ class ChosenSeats(Exclusive):
     """The seats that a customer chooses, if any."""
 
     exclusive = ("seat", "seats", "amount")
-    seat = WholeNumber(1, MAX_NUMBER, metadata={"description": "This seat."})
+    seat = WholeNumber(1, MAX_NUMBER, _FROM_ONE, metadata={"description": "This seat."})
     seats = SeatNumbers(metadata={"description": "These seats.", "example": examples.SEATS})
 
     @post_load

@@ -176,7 +176,11 @@ class TicketService:
         InvalidRequest, MovieNotFound, NotOnSale, SoldOut, NotEnoughSeats or SeatTaken.
         """
         while True:
-            ticket = self._changeable(ticket_id, phone)
+            try:
+                ticket = self._changeable(ticket_id, phone)
+            except InvalidRequest as refusal:
+                others = self.faults(timing, movie, day, wanted)
+                raise InvalidRequest({**others, **refusal.errors}) from None
             now = self._clock()
             if self._views.expires_at(ticket) <= now:
                 raise TicketExpired

@@ -53,8 +53,11 @@ class Text(fields.String):
 class WholeNumber(fields.Integer):
     """A JSON integer from `lowest` to `highest`: no text, no fraction (1.0), no boolean."""
 
-    def __init__(self, lowest: int, highest: int, **kwargs: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(lowest, highest), **kwargs)
+    def __init__(
+        self, lowest: int, highest: int, message: str | None = None, **kwargs: Any
+    ) -> None:
+        in_range = validate.Range(lowest, highest, error=message)
+        super().__init__(strict=True, validate=in_range, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if type(value) is not int:

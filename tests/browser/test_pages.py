@@ -1,4 +1,4 @@
-"""The pages for people in a real browser: what is done there is in pages.mjs."""
+"""The pages in a real browser; pages.mjs has the tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGES = Path(__file__).with_name("pages.mjs")
 STAFF_KEY = "a-key-for-the-staff"
 
 
-def test_people_book_and_are_let_in(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_pages_work_in_a_browser(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     node = shutil.which("node")
     assert node, "Node.js is needed for the browser"
     pictures = Path(request.config.getoption("--pictures") or tmp_path)

@@ -1,75 +1,60 @@
-"""A repeated request is known by its key and content, and answered as it was at first."""
+"""A repeated request is recognised by its key and its fingerprint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pytest
 
-from app.theatre.idempotency import IdempotentRequest, KeyTaken, Outcome, once
-from app.theatre.refusals import IdempotencyKeyReused, SoldOut
+from app.domain.idempotency import IdempotentRequest
 
 
-@dataclass
-class Thing:
-    request_fingerprint: str | None
-
-
-def request(key: str = "key-12345", **fields: Any) -> IdempotentRequest:
-    made = IdempotentRequest.of(key, **{"name": "Asha", "date": date(2026, 11, 22), **fields})
+def fingerprint(**request: object) -> str:
+    made = IdempotentRequest.of("key-12345", **request)
     assert made
-    return made
+    assert made.key == "key-12345"
+    return made.fingerprint
 
 
-def never(key: str) -> Thing | None:
-    pytest.fail("no key, nothing to look for")
-
-
-def never_seen(key: str) -> Thing | None:
-    return None
-
-
-def refuse() -> Thing:
-    raise SoldOut
-
-
-def clash() -> Thing:
-    raise KeyTaken
-
-
-def test_without_a_key_each_request_is_a_new_one() -> None:
+def test_a_request_without_a_key_is_not_remembered() -> None:
     assert IdempotentRequest.of(None, name="Asha") is None
-    new = Thing(None)
-    assert once(None, lambda: new, never) == Outcome(new, replayed=False)
-    with pytest.raises(SoldOut):
-        once(None, refuse, never)
 
 
-def test_a_new_key_acts() -> None:
-    new = Thing(request().fingerprint)
-    assert once(request(), lambda: new, never) == Outcome(new, replayed=False)
-    with pytest.raises(SoldOut):
-        once(request(), refuse, never_seen)
+def test_the_order_of_the_fields_does_not_matter() -> None:
+    assert fingerprint(name="Asha", timing="18:00") == fingerprint(timing="18:00", name="Asha")
 
 
-@pytest.mark.parametrize("act", [refuse, clash])
-def test_a_repeated_request_is_answered_as_it_was(act: Any) -> None:
-    earlier = Thing(request().fingerprint)
-    assert once(request(), act, {"key-12345": earlier}.get) == Outcome(earlier, replayed=True)
-
-
-@pytest.mark.parametrize("act", [refuse, clash])
 @pytest.mark.parametrize("change", [{"name": "Ravi"}, {"date": None}, {"amount": 1}])
-def test_another_request_with_its_key_is_refused(act: Any, change: dict[str, Any]) -> None:
-    earlier = Thing(request().fingerprint)
-    with pytest.raises(IdempotencyKeyReused):
-        once(request(**change), act, {"key-12345": earlier}.get)
+def test_each_field_matters(change: dict[str, object]) -> None:
+    asked = {"name": "Asha", "date": date(2026, 11, 22)}
+    assert fingerprint(**asked) != fingerprint(**{**asked, **change})
 
 
-def test_a_key_that_was_freed_meanwhile_is_new() -> None:
-    new = Thing(request().fingerprint)
-    acts: Iterator[Callable[[], Thing]] = iter([clash, lambda: new])
-    assert once(request(), lambda: next(acts)(), never_seen) == Outcome(new, replayed=False)
+@pytest.mark.parametrize(
+    ("request_", "stored"),
+    [
+        (
+            {"name": "Asha Rao", "phone": "98765 43210", "timing": "18:00", "date": None},
+            "78767365185ba4d8f33c3e01051e53582b97bb71bb43910f24742c3126649558",
+        ),
+        (
+            {
+                "name": "Asha Rao",
+                "phone": "98765 43210",
+                "timing": "18:00",
+                "date": date(2046, 11, 23),
+            },
+            "34e5f3a11389e6b4dd341cf52858af2f01baf11dbcc7b563a42ff516f3f76043",
+        ),
+        (
+            {"movie": 1, "date": None, "amount": 1},
+            "1db1f2e0f52d2809b431aa6906921134d050c65a3c5113f92e71cfca0716c0c8",
+        ),
+        (
+            {"timing": "18:00", "date": None},  # an admission
+            "6f69318b4f261e465cb98d8faa2962e7c2476033460cce843ec26a32b2bd5fd4",
+        ),
+    ],
+)
+def test_stored_fingerprints_never_change(request_: dict[str, object], stored: str) -> None:
+    assert fingerprint(**request_) == stored  # as version 1.0 has stored it

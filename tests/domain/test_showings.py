@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.theatre.showings import Calendar, parse_date, parse_timing
+from app.domain.seating import House
+from app.domain.showings import Calendar, Play, Showing, parse_date, parse_timing
+
+HOUSE = House(seats=20, seats_per_row=5)
+
+
+def play(timing: str = "18:00") -> Play:
+    return Play(timing, HOUSE)
 
 
 def calendar(zone: str) -> Calendar:
@@ -78,15 +85,15 @@ def test_a_malformed_date_is_refused(text: str) -> None:
     ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Chatham", "America/Los_Angeles"],
 )
 def test_the_next_showing_has_not_started(zone: str, now: str, expected: str) -> None:
-    showing = calendar(zone).next_showing("18:00", at(zone, now))
+    showing = calendar(zone).next_showing(play(), at(zone, now))
     assert showing.date.isoformat() == expected
     assert showing.at == at(zone, f"{expected}T18:00:00")
 
 
 def test_midnight_is_the_days_first_minute() -> None:
     zone = "Asia/Kolkata"
-    during = calendar(zone).next_showing("00:00", at(zone, "2026-11-22T00:00:59"))
-    after = calendar(zone).next_showing("00:00", at(zone, "2026-11-22T00:01:00"))
+    during = calendar(zone).next_showing(play("00:00"), at(zone, "2026-11-22T00:00:59"))
+    after = calendar(zone).next_showing(play("00:00"), at(zone, "2026-11-22T00:01:00"))
     assert (during.date.day, after.date.day) == (22, 23)
 
 
@@ -95,7 +102,7 @@ def test_midnight_is_the_days_first_minute() -> None:
     [("Asia/Kolkata", "+05:30"), ("Asia/Kathmandu", "+05:45"), ("Pacific/Marquesas", "-09:30")],
 )
 def test_zones_off_the_hour(zone: str, offset: str) -> None:
-    showing = calendar(zone).showing("18:00", date(2026, 11, 22))
+    showing = calendar(zone).showing(play(), date(2026, 11, 22))
     assert showing.at == datetime.fromisoformat(f"2026-11-22T18:00:00{offset}")
 
 
@@ -109,7 +116,7 @@ def test_zones_off_the_hour(zone: str, offset: str) -> None:
     ],
 )
 def test_a_skipped_time_is_shifted_by_the_gap(zone: str, day: str, timing: str, local: str) -> None:
-    showing = calendar(zone).showing(timing, date.fromisoformat(day))
+    showing = calendar(zone).showing(play(timing), date.fromisoformat(day))
     assert calendar(zone).local(showing.at).isoformat() == local
 
 
@@ -125,15 +132,81 @@ def test_a_skipped_time_is_shifted_by_the_gap(zone: str, day: str, timing: str, 
 def test_a_time_that_occurs_twice_means_the_first(
     zone: str, day: str, timing: str, local: str
 ) -> None:
-    showing = calendar(zone).showing(timing, date.fromisoformat(day))
+    showing = calendar(zone).showing(play(timing), date.fromisoformat(day))
     assert calendar(zone).local(showing.at).isoformat() == local
 
 
 def test_two_showings_that_share_an_instant_stay_two() -> None:
     berlin = calendar("Europe/Berlin")
-    skipped, real = (berlin.showing(timing, date(2026, 3, 29)) for timing in ("02:30", "03:30"))
+    skipped, real = (
+        berlin.showing(play(timing), date(2026, 3, 29)) for timing in ("02:30", "03:30")
+    )
     assert skipped.at == real.at
     assert skipped != real
+
+
+def test_a_showing_is_that_of_the_movie_on_its_screen() -> None:
+    movie = Play("18:00", HOUSE, screen=2, movie=3, title="Sholay")
+    theatre = calendar("Asia/Kolkata")
+    showing = theatre.showing(movie, date(2026, 11, 22))
+    assert (showing.screen, showing.movie, showing.title) == (2, 3, "Sholay")
+    assert showing != theatre.showing(play(), date(2026, 11, 22))
+
+
+def test_screen_timing_and_date_identify_a_showing() -> None:
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    showing = Showing("18:00", date(2026, 11, 22), noon, screen=1, movie=1, title="Sholay")
+    same = Showing("18:00", date(2026, 11, 22), noon.replace(hour=13), screen=1, movie=2)
+    assert showing == same
+    assert hash(showing) == hash(same)
+    for other in (
+        Showing("19:00", date(2026, 11, 22), noon, screen=1),
+        Showing("18:00", date(2026, 11, 23), noon, screen=1),
+        Showing("18:00", date(2026, 11, 22), noon, screen=2),
+        Showing("18:00", date(2026, 11, 22), noon),
+    ):
+        assert showing != other
+
+
+def test_a_showing_has_started_when_its_minute_has_passed() -> None:
+    showing = calendar("Asia/Kolkata").showing(play(), date(2026, 11, 22))
+    assert not showing.has_started(at("Asia/Kolkata", "2026-11-22T18:00:59.999999"))
+    assert showing.has_started(at("Asia/Kolkata", "2026-11-22T18:01:00"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "today"),
+    [
+        ("Asia/Kolkata", "2026-11-22T00:30:00", date(2026, 11, 22)),  # UTC still has the 21st
+        ("America/Los_Angeles", "2026-11-22T20:00:00", date(2026, 11, 22)),  # and here the 23rd
+    ],
+)
+def test_the_booking_window_begins_on_the_theatres_day(zone: str, now: str, today: date) -> None:
+    instant = at(zone, now)
+    assert instant.date() != today
+    yesterday = today - timedelta(days=1)
+    assert calendar(zone).date_fault(yesterday, instant) == "This date is in the past."
+    assert calendar(zone).date_fault(today, instant) is None
+    last = today + timedelta(days=30)
+    assert calendar(zone).date_fault(last, instant) is None
+    fault = calendar(zone).date_fault(last + timedelta(days=1), instant)
+    assert fault == f"Tickets are only on sale up to {last}."
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Marquesas", "Asia/Kolkata"])
+@pytest.mark.parametrize("timing", ["00:00", "23:59"])
+def test_all_showings_of_a_day_lie_around_it(zone: str, timing: str) -> None:
+    day = date(2026, 11, 22)
+    for theatre in (calendar("Asia/Kolkata"), calendar(zone)):
+        start, end = theatre.around(day)
+        assert start <= calendar(zone).showing(play(timing), day).at <= end
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Marquesas"])
+def test_the_first_and_the_last_day_of_the_calendar_have_surroundings(zone: str) -> None:
+    for day in (date.min, date.max):
+        start, end = calendar(zone).around(day)
+        assert start < end
 
 
 def test_the_booking_window_ends_after_the_days_ahead() -> None:

@@ -25,16 +25,18 @@ WORKERS = {
 HEADER = """\
 # Faults
 
-Written by `make faults`. Customers book without a pause, each with an `Idempotency-Key`, and retry
-each request that gets 503 or is cut off. Meanwhile things break. Afterwards, the responses are
-compared with what is stored: *missing* was confirmed but is not stored, *doubled* is a key or a
-seat with two tickets, *unconfirmed* is stored although its customer was never told. At the doors,
-each ticket is scanned at two doors at once. There, *booked* counts admissions, *missing* was let in
-but is not recorded, *doubled* was let in twice, *unconfirmed* is recorded but was not let in.
+Written by `make faults`. Customers book without a pause, for parties of 1 to 4, in the timetable and
+for a movie, each with an `Idempotency-Key`. They retry each request that gets 503 or is cut off.
+Meanwhile things break. Afterwards, the responses are compared with what is stored: *missing* was
+confirmed but is not stored, *altered* is stored with other seats than the response named, *doubled*
+is a key or a seat with two tickets, *unconfirmed* is stored although its customer got no ticket. At
+the doors, the people of each ticket are scanned one by one, at two doors at once. There, *booked*
+counts people, *missing* was let in but is not recorded, *doubled* is more people than the ticket
+has seats, *unconfirmed* is recorded but was not let in.
 
-| fault | rounds | booked | retried | missing | doubled | unconfirmed | unexpected responses | |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+| fault | rounds | booked | retried | missing | altered | doubled | unconfirmed | unexpected responses | |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""  # noqa: E501 (a table)
 
 
 class Report:
@@ -50,7 +52,7 @@ class Report:
             return sum(getattr(verdict, name) for verdict in verdicts)
 
         unexpected = ", ".join(f"{each}" for verdict in verdicts for each in verdict.unexpected)
-        figures = [total(name) for name in ("answered", "retried", "missing", "doubled")]
+        figures = [total(name) for name in ("answered", "retried", "missing", "altered", "doubled")]
         row = [fault, len(verdicts), *figures, total("unanswered"), unexpected or "none", note]
         self._rows.append(f"| {' | '.join(str(each) for each in row)} |\n")
 

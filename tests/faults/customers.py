@@ -2,62 +2,85 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import count, islice, product
+from itertools import chain, count, islice
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from tests.running import Answer, Connection, Service, wait_until
+from tests.traffic import CAPACITY, House, put_movie_on_sale
 
-CAPACITY = 20
 TIMINGS = [f"{hour:02}:00" for hour in range(9, 22)]
+LARGEST_PARTY = 4
 _DAYS = [(date.today() + timedelta(days=day)).isoformat() for day in range(1, 3600)]  # noqa: DTZ011
-# A door opens a year ahead at the most.
-_HOUSES_WITH_OPEN_DOORS = product(_DAYS[:300], TIMINGS)
-_HOUSES = product(_DAYS[300:], TIMINGS)
 
-EXPECTED = {(201, None), (409, "sold_out"), (503, "database_unavailable"), (0, None)}
+
+def _houses(days: list[str]) -> Iterator[House]:
+    return (House(day, timing) for day in days for timing in TIMINGS)
+
+
+# A door opens a year ahead at the most.
+_HOUSES_WITH_OPEN_DOORS = _houses(_DAYS[:300])
+_HOUSES = _houses(_DAYS[300:])
+
+EXPECTED = {
+    (201, None),
+    (409, "sold_out"),
+    (409, "not_enough_seats"),
+    (503, "database_unavailable"),
+    (0, None),
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the bookings: `missing` were answered and are not stored; of `doubled` keys or
-    seats there are two tickets; `unanswered` are stored, and their customers were told no."""
+    """What became of the bookings: `missing` were answered and are not stored; `altered` are stored
+    with other seats than the answer named; of `doubled` keys or seats there are two tickets;
+    `unanswered` are stored, and their customers got no ticket."""
 
     answered: int
     retried: int
     missing: int
+    altered: int
     doubled: int
     unanswered: int
     unexpected: dict[str, int]
 
     @property
     def is_clean(self) -> bool:
-        return not (self.missing or self.doubled or self.unanswered or self.unexpected)
+        return not (
+            self.missing or self.altered or self.doubled or self.unanswered or self.unexpected
+        )
 
 
 class Customers:
-    """Clients that book one ticket after another, each with a key, until they are told to stop.
+    """Clients that book for one party after another, each with a key, until the block ends.
 
-    One who gets no answer, or a 503, sends the same request again until it is answered. With
-    `fresh_keys`, it does not know better and takes a new key.
+    Half of the houses are the timetable's, half are a movie's. One who gets no answer, or a 503,
+    sends the same request again until it is answered. With `fresh_keys`, it takes a new key.
     """
 
     free_houses: ClassVar = _HOUSES
 
     def __init__(
-        self, service: Service, *, houses: int = 40, clients: int = 32, fresh_keys: bool = False
+        self, service: Service, *, houses: int = 100, clients: int = 32, fresh_keys: bool = False
     ) -> None:
         self._service = service
         self._fresh_keys = fresh_keys
         self._leave = threading.Event()
         self._threads = [threading.Thread(target=self._shop) for _ in range(clients)]
-        self._houses = list(islice(self.free_houses, houses))  # of their own
+        self._movie = put_movie_on_sale(service, CAPACITY)
+        of_movie = [House(day, movie=self._movie) for day in _DAYS[: houses // 2]]
+        of_timetable = islice(self.free_houses, houses // 2)
+        pairs = zip(of_timetable, of_movie, strict=True)
+        self._houses: list[House] = list(chain.from_iterable(pairs))
         self.tickets: dict[str, Any] = {}  # by key
         self.statuses: Counter[tuple[int, str | None]] = Counter()
         self._last_booked_at = time.monotonic()
@@ -80,23 +103,17 @@ class Customers:
 
     def verdict(self, tickets: Any) -> Verdict:
         """Compare what was answered with the collection of tickets."""
-        houses = set(self._houses)
-        dates = sorted({day for day, _ in houses})
-        stored = [
-            ticket
-            for ticket in tickets.find({"date": {"$in": dates}})
-            if (ticket["date"], ticket["timing"]) in houses
-        ]
-        codes = {ticket["_id"] for ticket in stored}
-        by_key = Counter(ticket["request"]["key"] for ticket in stored)
-        by_seat = Counter((ticket["timing"], ticket["date"], ticket["seat"]) for ticket in stored)
-        answered = {ticket["admission_code"] for ticket in self.tickets.values()}
+        stored = self._stored(tickets)
+        by_key = Counter(ticket["request"]["key"] for ticket in stored.values())
+        by_seat = Counter(seat for ticket in stored.values() for seat in _places(ticket))
+        answered = {ticket["admission_code"]: ticket for ticket in self.tickets.values()}
         return Verdict(
             answered=len(self.tickets),
             retried=self.statuses[503, "database_unavailable"] + self.statuses[0, None],
-            missing=len(answered - codes),
+            missing=len(answered.keys() - stored.keys()),
+            altered=self._altered(stored),
             doubled=sum(times - 1 for counts in (by_key, by_seat) for times in counts.values()),
-            unanswered=len(codes - answered),
+            unanswered=len(stored.keys() - answered.keys()),
             unexpected={
                 f"{status} {code}": number
                 for (status, code), number in self.statuses.items()
@@ -104,30 +121,48 @@ class Customers:
             },
         )
 
+    def _stored(self, tickets: Any) -> dict[str, Any]:
+        """Return the stored tickets of these customers' houses, by code."""
+        ours = {(house.date, house.timing) for house in self._houses if house.timing}
+        of_timetable = {"movie": None, "date": {"$in": sorted({day for day, _ in ours})}}
+        return {
+            ticket["_id"]: ticket
+            for ticket in tickets.find({"$or": [{"movie": self._movie}, of_timetable]})
+            if "movie" in ticket or (ticket["date"], ticket["timing"]) in ours
+        }
+
+    def _altered(self, stored: dict[str, Any]) -> int:
+        """Count the tickets that are stored with another showing or seats than were answered."""
+        return sum(
+            _places(stored[ticket["admission_code"]])
+            != _places({**ticket, "seat": ticket["seats"]})
+            for ticket in self.tickets.values()
+            if ticket["admission_code"] in stored
+        )
+
     def _shop(self) -> None:
         connection = self._service.connect()
         for number in count():
             house = self._houses[number % len(self._houses)]
-            if self._leave.is_set() or not self._book(connection, house):
+            people = random.randint(1, LARGEST_PARTY)
+            if self._leave.is_set() or not self._book(connection, house, people):
                 break
         connection.close()
 
-    def _book(self, connection: Connection, house: tuple[str, str]) -> bool:
-        """Book, until it is answered; tell whether to go on."""
+    def _book(self, connection: Connection, house: House, people: int) -> bool:
+        """Book, until it is answered; return whether to go on."""
         key = str(uuid4())
         while True:
-            answer = self._ask(connection, house, key)
+            answer = self._ask(connection, house, people, key)
             if answer.status not in (0, 503):
                 return True
             if self._fresh_keys:
                 key = str(uuid4())
             time.sleep(0.05)
 
-    def _ask(self, connection: Connection, house: tuple[str, str], key: str) -> Answer:
+    def _ask(self, connection: Connection, house: House, people: int, key: str) -> Answer:
         """Send one request for a ticket, and note what is answered."""
-        day, timing = house
-        body = {"name": "Asha Rao", "phone": "98765 43210", "timing": timing, "date": day}
-        answer = connection.post("/booktickets", body, key)
+        answer = house.booking(key, amount=people)(connection)
         self.statuses[answer.status, answer.code] += 1
         if answer.status == 201:
             self.tickets[key] = answer.body
@@ -137,11 +172,17 @@ class Customers:
         return answer
 
 
-class Visitors(Customers):
-    """Customers who come in as soon as they have booked, each at two doors at once.
+def _places(ticket: Any) -> list[tuple[int | None, str, str, int]]:
+    """Return the seats of a ticket's document, each with its house."""
+    house = ticket.get("screen"), ticket["timing"], ticket["date"]
+    return [(*house, seat) for seat in ticket["seat"]]
 
-    As somebody with a copy of the QR code would. Each door has a key for each visit, and sends a
-    request again until it is answered.
+
+class Visitors(Customers):
+    """Customers who come in as soon as they have booked, one by one and at two doors at once.
+
+    As somebody with a copy of the QR code would. Each scan has a key, and is sent again until it is
+    answered.
     """
 
     free_houses = _HOUSES_WITH_OPEN_DOORS
@@ -154,28 +195,29 @@ class Visitors(Customers):
     def verdict(self, tickets: Any) -> Verdict:
         """Compare what the doors were answered with the collection of tickets.
 
-        Here `missing` were let in and are recorded as outside, or let in by another key; `doubled`
-        were let in twice; `unanswered` are recorded as inside, though nobody let them in.
+        Here `missing` were let in and are not recorded; `doubled` are more than the ticket has
+        seats; `unanswered` are recorded as inside, though nobody let them in.
         """
-        stored = tickets.find({"_id": {"$in": list(self.let_in)}})
-        inside = {each["_id"]: each.get("admission", {}).get("request") for each in stored}
+        stored = self._stored(tickets)
+        recorded = {
+            code: [each["key"] for each in stored[code].get("admission", {}).get("requests", [])]
+            for code in self.let_in
+        }
+        people = {code: stored[code].get("admission", {}).get("people", 0) for code in self.let_in}
         return Verdict(
             answered=sum(map(len, self.let_in.values())),
             retried=self.statuses[503, "database_unavailable"] + self.statuses[0, None],
-            missing=sum(
-                (inside.get(code) or {}).get("key") != key
-                for code, keys in self.let_in.items()
-                for key in keys
+            missing=sum(len({*keys} - {*recorded[code]}) for code, keys in self.let_in.items()),
+            altered=self._altered(stored),
+            doubled=sum(
+                max(0, len(keys) - len(stored[code]["seat"])) for code, keys in self.let_in.items()
             ),
-            doubled=sum(max(0, len(keys) - 1) for keys in self.let_in.values()),
-            unanswered=sum(
-                bool(inside.get(code) and not keys) for code, keys in self.let_in.items()
-            ),
+            unanswered=sum(abs(people[code] - len(keys)) for code, keys in self.let_in.items()),
             unexpected=dict(self.unexpected),
         )
 
-    def _ask(self, connection: Connection, house: tuple[str, str], key: str) -> Answer:
-        answer = super()._ask(connection, house, key)
+    def _ask(self, connection: Connection, house: House, people: int, key: str) -> Answer:
+        answer = super()._ask(connection, house, people, key)
         if answer.status == 201:
             code = answer.body["admission_code"]
             self.let_in[code] = []
@@ -184,16 +226,18 @@ class Visitors(Customers):
         return answer
 
     def _come_in(self, code: str) -> None:
-        key = str(uuid4())
+        """Scan the ticket for one person after another, until all of them are in."""
         connection = self._service.connect()
-        while True:
-            answer = connection.post("/admissions", {"admission_code": code}, key)
-            if answer.status not in (0, 503):
-                break
+        while (answer := self._scan(connection, code, key := str(uuid4()))).status == 200:
+            self.let_in[code].append(key)
+        connection.close()
+        if answer.code != "already_admitted":
+            self.unexpected[f"{answer.status} {answer.code}"] += 1
+
+    def _scan(self, connection: Connection, code: str, key: str) -> Answer:
+        """Scan, until it is answered."""
+        body = {"admission_code": code, "people": 1}
+        while (answer := connection.post("/admissions", body, key)).status in (0, 503):
             self.statuses[answer.status, answer.code] += 1
             time.sleep(0.05)
-        connection.close()
-        if answer.status == 200:
-            self.let_in[code].append(key)
-        elif answer.code != "already_admitted":
-            self.unexpected[f"{answer.status} {answer.code}"] += 1
+        return answer

@@ -13,9 +13,11 @@ import pytest
 from tests.faults.conftest import ELECTION_MS, Report
 from tests.faults.customers import Customers, Visitors
 from tests.faults.replica_set import ReplicaSet
-from tests.running import Service
+from tests.running import Answer, Service
+from tests.traffic import CAPACITY, House, Request, put_movie_on_sale
 
 WRITES = ["insert", "findAndModify", "update", "delete"]
+ADMISSION = ["findAndModify", "update"]
 A_WHILE = {"times": 10}  # so often that some fail again when the driver tries them once more
 FAIL_POINTS: dict[str, tuple[str, dict[str, Any]]] = {
     "connection closed before a write": ("failCommand", {"closeConnection": True}),
@@ -95,10 +97,8 @@ def test_failing_admissions_let_nobody_in_twice_and_forget_nobody(
     name, data = FAIL_POINTS[fault]
     verdicts = []
     for _ in range(min(rounds, 3)):
-        with (
-            replica_set.failing(name, A_WHILE, {"failCommands": ["findAndModify"], **data}),
-            Visitors(service) as visitors,
-        ):
+        visitors = Visitors(service)
+        with replica_set.failing(name, A_WHILE, {"failCommands": ADMISSION, **data}), visitors:
             visitors.wait_for_bookings()
         verdicts.append(visitors.verdict(tickets))
     report.add(f"{fault}, 10 admissions in a row", verdicts)
@@ -117,10 +117,8 @@ def test_failing_writes_lose_and_double_nothing(
     name, data = FAIL_POINTS[fault]
     verdicts = []
     for _ in range(min(rounds, 3)):
-        with (
-            replica_set.failing(name, A_WHILE, {"failCommands": WRITES, **data}),
-            Customers(service) as customers,
-        ):
+        customers = Customers(service)
+        with replica_set.failing(name, A_WHILE, {"failCommands": WRITES, **data}), customers:
             customers.wait_for_bookings()
         verdicts.append(customers.verdict(tickets))
     report.add(f"{fault}, 10 writes in a row", verdicts)
@@ -133,10 +131,8 @@ def test_with_a_new_key_for_each_try_customers_get_tickets_that_they_do_not_know
     name, data = FAIL_POINTS["error 64 (not acknowledged by a majority) after a write"]
     unanswered = 0
     for _ in range(min(rounds, 3)):
-        with (
-            replica_set.failing(name, A_WHILE, {"failCommands": WRITES, **data}),
-            Customers(service, fresh_keys=True) as customers,
-        ):
+        customers = Customers(service, fresh_keys=True)
+        with replica_set.failing(name, A_WHILE, {"failCommands": WRITES, **data}), customers:
             customers.wait_for_bookings()
         unanswered += customers.verdict(tickets).unanswered
     assert unanswered > 0
@@ -154,28 +150,33 @@ def patient_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
 def test_a_repeated_request_is_answered_once_the_majority_has_the_ticket(
     patient_set: ReplicaSet, service: Service
 ) -> None:
-    key = "a-key-for-it"
     # Far from the houses of the other tests, which are full by now.
     day = (date.today() + timedelta(days=3640)).isoformat()  # noqa: DTZ011 (its zone, too)
-    service.post("/api/screens", {"seats": 5})
-    service.post("/api/movies", {"screen": 1, "showtime": "12:00"})
-    service.connect().request("PUT", "/api/tickets", {"movie": 1})
-    booking = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00", "date": day}
-    requests = {"/booktickets": booking, "/api/tickets": {"movie": 1, "date": day}}
+    houses = [House(day, "12:00"), House(day, movie=put_movie_on_sale(service, CAPACITY))]
 
     primary = patient_set.wait_for_primary()
     others = [node for node in patient_set.nodes if node is not primary]
-    for path, body in requests.items():
+    for house in houses:
+        book = house.booking(str(house), amount=3)
         for node in others:
             node.send(signal.SIGSTOP)
         try:
             # The primary alone has it, and could lose it yet.
-            assert service.post(path, body, key).status == 503
-            assert service.post(path, body, key).status == 503
+            assert book(service.connect()).status == 503
+            assert book(service.connect()).status == 503
         finally:
             for node in others:
                 node.send(signal.SIGCONT)
-        while service.post(path, body, key).status != 201:
-            pass
-        again = service.post(path, body, key)
+        first, again, stored = (
+            until_answered(request, service) for request in (book, book, house.listing())
+        )
+        assert (first.status, again.status) == (201, 201)
         assert again.headers["idempotency-replayed"] == "true"
+        assert stored.body == [first.body] == [again.body]
+
+
+def until_answered(request: Request, service: Service) -> Answer:
+    """Send the request until the answer is not 503."""
+    while (answer := request(service.connect())).status == 503:
+        pass
+    return answer

@@ -27,6 +27,7 @@ from tests.running import (
     start_process,
     wait_until,
 )
+from tests.traffic import House
 
 TOMORROW = (date.today() + timedelta(days=1)).isoformat()  # noqa: DTZ011 (its zone, too)
 
@@ -49,8 +50,8 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 class HastyCustomers(Customers):
     """Customers each of whom leaves for good when not answered."""
 
-    def _book(self, connection: Connection, house: tuple[str, str]) -> bool:
-        return self._ask(connection, house, str(uuid4())).status != 0
+    def _book(self, connection: Connection, house: House, people: int) -> bool:
+        return self._ask(connection, house, people, str(uuid4())).status != 0
 
 
 def test_sigterm_answers_what_is_under_way(tmp_path: Path, rounds: int, report: Report) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pymongo
+import pymongo.errors
 import pytest
 from flask.testing import FlaskClient
 from pymongo import IndexModel
@@ -23,7 +24,7 @@ from tests.conftest import Clock
 from tests.helpers import ASHA, assert_refused, book
 from tests.running import wait_until
 
-TWICE = {"timing": "18:00", "date": "2046-11-22", "seat": 1}
+TWICE = {"timing": "18:00", "date": "2046-11-22", "seat": [1, 2]}
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def indexes_of(database: Database[Any]) -> set[str]:
     return set(database["tickets"].index_information()) - {"_id_"}
 
 
-ALL = {"timing_1_date_1_seat_1", "request.key_1", "showing_at_1"}
+SEATS = "screen_1_timing_1_date_1_seat_1"
+ALL = {SEATS, "request.key_1", "showing_at_1"}
 
 
 @pytest.mark.usefixtures("impatient")
@@ -98,7 +100,7 @@ def test_with_duplicates_nothing_is_sold_until_they_are_gone(
     assert_refused(client.get("/health/ready"), 503, "database_unavailable")
     (warning,) = [line for line in log() if line["level"] == "WARNING"]
     assert "duplicate key" in warning["message"]
-    assert "timing_1_date_1_seat_1" in warning["message"]
+    assert SEATS in warning["message"]
     assert "Asha" not in str(warning)
 
     # They can be seen, and be deleted, through the service.
@@ -139,31 +141,132 @@ def test_the_start_survives_indexes_that_mongodb_refuses(
     assert warnings()[1:] == ["MongoDB can be used again"]
 
 
-@pytest.fixture
-def indexes(database: Database[Any]) -> Indexes:
-    return Indexes(
-        database["tickets"],
-        unique=[IndexModel("request.key", unique=True, sparse=True)],
-        expiry="showing_at",
-        expire_after=timedelta(hours=8),
-    )
+KEY = IndexModel("request.key", unique=True, sparse=True)
+
+
+def indexes_that_expire(database: Database[Any], hours: float) -> Indexes:
+    expiry = ("showing_at", timedelta(hours=hours))
+    return Indexes(database["tickets"], unique=[KEY], expiry=expiry)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_services_that_differ_in_expiry_do_not_take_turns(
-    database: Database[Any], indexes: Indexes
-) -> None:
-    indexes.ensure()
-    later = Indexes(
-        database["tickets"],
-        unique=[IndexModel("request.key", unique=True, sparse=True)],
-        expiry="showing_at",
-        expire_after=timedelta(hours=9),
-    )
-    later.ensure()
-    indexes.ensure()
+def test_services_that_differ_in_expiry_do_not_take_turns(database: Database[Any]) -> None:
+    eight, nine = (indexes_that_expire(database, hours) for hours in (8, 9))
+    for indexes in (eight, nine, eight):
+        indexes.ensure()
     found = database["tickets"].index_information()["showing_at_1"]
     assert found["expireAfterSeconds"] == 9 * 3600
+
+
+def test_without_an_expiry_nothing_expires(database: Database[Any]) -> None:
+    database.drop_collection("tickets")
+    Indexes(database["tickets"], unique=[KEY]).ensure()
+    assert indexes_of(database) == {"request.key_1"}
+
+
+def test_lost_indexes_of_movies_are_back_before_the_next_movie(
+    client: FlaskClient, database: Database[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 0)
+    movie = {"screen": 1, "showtime": "18:00"}
+    client.post("/api/screens", json={"seats": 5})
+    assert client.post("/api/movies", json=movie).status_code == 201
+    database["movies"].drop_indexes()
+    assert_refused(client.post("/api/movies", json=movie), 409, "screen_busy")
+    assert database["movies"].index_information()["plays_at_1"]["unique"] is True
+
+
+class Upgrade:
+    """An upgrade that fails as long as it is told to."""
+
+    def __init__(self, *failures: pymongo.errors.PyMongoError) -> None:
+        self.failures = [*failures]
+        self.indexes: list[set[str]] = []  # that were there each time it ran
+        self.database: Any = None
+
+    def __call__(self) -> None:
+        self.indexes.append(indexes_of(self.database))
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def with_upgrade(database: Database[Any], upgrade: Upgrade) -> Indexes:
+    database.drop_collection("tickets")
+    upgrade.database = database
+    return Indexes(database["tickets"], unique=[KEY], upgrade=upgrade)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_upgrade_runs_once_when_the_indexes_are_there(database: Database[Any]) -> None:
+    upgrade = Upgrade()
+    indexes = with_upgrade(database, upgrade)
+    for _ in range(3):
+        indexes.ensure()
+        assert indexes.collection.count_documents({}) == 0
+    database["tickets"].drop_indexes()
+    indexes.ensure()
+    assert upgrade.indexes == [{"request.key_1"}]
+
+
+def test_requests_that_arrive_at_once_upgrade_once(database: Database[Any]) -> None:
+    upgrade = Upgrade()
+    indexes = with_upgrade(database, upgrade)
+    start = threading.Barrier(20)
+
+    def ensure(_: int) -> None:
+        start.wait()
+        indexes.ensure()
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(ensure, range(20)))
+    assert len(upgrade.indexes) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_upgrade_is_tried_again_after_an_outage(database: Database[Any]) -> None:
+    away = pymongo.errors.AutoReconnect("away")
+    upgrade = Upgrade(away, away)
+    indexes = with_upgrade(database, upgrade)
+    for _ in range(2):
+        with pytest.raises(CannotBeUsed, match="away"):
+            indexes.ensure()
+    indexes.ensure()
+    indexes.ensure()
+    assert len(upgrade.indexes) == 3
+
+
+@pytest.mark.usefixtures("impatient")
+def test_until_the_upgrade_succeeds_tickets_are_neither_sold_nor_changed(
+    database: Database[Any],
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    log: Callable[[], list[Any]],
+) -> None:
+    ticket = book(create_app(database, settings=settings, clock=clock).test_client())
+    refused = pymongo.errors.OperationFailure("not now", 11601)
+
+    def fail(_: Database[Any]) -> None:
+        raise refused
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.upgrade_sales", fail)
+        client = create_app(database, settings=settings, clock=clock).test_client()
+    owner = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"]}
+    for path, body in {
+        "/booktickets": {**ASHA, "timing": "18:00"},
+        "/update": {**owner, "timing_alter": "20:00"},
+        "/delete": owner,
+        "/admissions": {"admission_code": ticket["admission_code"]},
+        "/viewuser": {"ticket_id": ticket["ticket_id"]},
+    }.items():
+        assert_refused(client.post(path, json=body), 503, "database_unavailable")
+    assert_refused(client.get("/"), 503, "database_unavailable")
+    assert_refused(client.get("/health/ready"), 503, "database_unavailable")
+    assert [line["message"] for line in log() if line["level"] == "WARNING"] == [
+        "MongoDB cannot be used; responding with 503 until it can: not now"
+    ]
+    assert database["tickets"].count_documents({}) == 1
 
 
 def test_requests_that_wait_share_one_failure() -> None:
@@ -171,8 +274,7 @@ def test_requests_that_wait_share_one_failure() -> None:
         indexes = Indexes(
             away["away"]["tickets"],
             unique=[IndexModel("request.key")],
-            expiry="showing_at",
-            expire_after=timedelta(hours=8),
+            expiry=("showing_at", timedelta(hours=8)),
         )
         start = threading.Barrier(20)
 

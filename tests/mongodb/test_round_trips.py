@@ -11,17 +11,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from pymongo import MongoClient
-from pymongo.database import Database
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from app import create_app
 from app.config import Settings
 from app.mongodb.batching import GroupCommit
 from app.mongodb.embedded import EmbeddedMongoDB
-from app.workers import Place
 from tests.conftest import Clock
-from tests.helpers import ASHA, book, delete, fill
-from tests.multiplex.test_routes import add_movie, add_screen, buy, put_on_sale
+from tests.helpers import ASHA, add_movie, admit, book, buy, delete, fill, patch, update
 
 
 class Commands(CommandListener):
@@ -62,7 +59,7 @@ def watched(
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FlaskClient]:
-    """A client of a service whose commands are listened to, but for its watch on the indexes."""
+    """A client of a process whose commands are listened to, but for its watch on the indexes."""
     monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 3600)
     with MongoClient[Any](mongod.uri, event_listeners=[commands]) as mongo:
         client = create_app(mongo["round_trips"], settings=settings, clock=clock).test_client()
@@ -72,27 +69,8 @@ def watched(
         mongo.drop_database("round_trips")
 
 
-def test_a_booking_on_a_free_house_is_one_insert(watched: FlaskClient, commands: Commands) -> None:
-    assert commands.of(lambda: book(watched)) == ["insert"]
-    assert commands.of(lambda: book(watched, key="key-12345", timing="19:00")) == ["insert"]
-
-
-def test_a_chosen_seat_is_one_insert(watched: FlaskClient, commands: Commands) -> None:
-    for seat in (7, 20, 1):
-        assert commands.of(partial(book, watched, seat=seat)) == ["insert"]
-    for _ in range(17):  # the others are not tried in vain
-        assert commands.of(lambda: book(watched)) == ["insert"]
-
-
-def test_a_chosen_seat_that_is_taken_is_refused_with_one_read_more(
-    watched: FlaskClient, commands: Commands
-) -> None:
-    book(watched, seat=7)
-    assert commands.of(lambda: book(watched, seat=7, status=409)) == ["insert", "find"]
-
-
 @pytest.fixture
-def unwatched(
+def other(
     watched: FlaskClient, mongod: EmbeddedMongoDB, settings: Settings, clock: Clock
 ) -> Iterator[FlaskClient]:
     """A client of another process on the same tickets."""
@@ -100,99 +78,158 @@ def unwatched(
         yield create_app(mongo["round_trips"], settings=settings, clock=clock).test_client()
 
 
-def test_a_house_that_one_process_fills_takes_one_insert_a_ticket(
+@pytest.fixture
+def alone(watched: FlaskClient) -> FlaskClient:
+    """A client of a process that has looked eight times and seen only what it knew."""
+    for _ in range(9):  # the first look is news
+        book(watched, timing="09:00")
+    return watched
+
+
+LOOK = "aggregate"
+
+
+# ---- Bookings
+
+
+def test_a_process_looks_before_it_books_until_it_seems_to_be_alone(
     watched: FlaskClient, commands: Commands
 ) -> None:
-    for _ in range(20):
-        assert commands.of(lambda: book(watched)) == ["insert"]
+    sent = [commands.of(lambda: book(watched)) for _ in range(20)]
+    assert sent == [[LOOK, "insert"]] * 9 + [["insert"]] * 11
 
 
-def test_a_booking_takes_three_round_trips_at_the_most(
-    watched: FlaskClient, unwatched: FlaskClient, commands: Commands
+def test_a_party_takes_as_few_round_trips_as_one(alone: FlaskClient, commands: Commands) -> None:
+    assert commands.of(lambda: book(alone, timing="19:00", amount=5)) == [LOOK, "insert"]
+    assert commands.of(lambda: book(alone, timing="19:00", amount=5, key="key-12345")) == ["insert"]
+
+
+def test_a_process_alone_fills_a_house_with_one_insert_a_ticket(
+    alone: FlaskClient, commands: Commands
 ) -> None:
-    sent = []
-    for number in range(10):
-        book(unwatched)  # on the seat that `watched` would take, too
-        sent.append(commands.of(lambda: book(watched, key=f"key-12345-{number}")))  # noqa: B023
-    assert all(each in (["insert"], ["insert", "find", "insert"]) for each in sent)
-    assert ["insert", "find", "insert"] in sent
+    assert commands.of(lambda: book(alone)) == [LOOK, "insert"]
+    for _ in range(19):
+        assert commands.of(lambda: book(alone)) == ["insert"]
 
 
-def test_two_workers_fill_a_house_from_its_two_ends(
-    mongod_database: Database[Any],
-    settings: Settings,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+def test_chosen_seats_are_one_insert(alone: FlaskClient, commands: Commands) -> None:
+    book(alone)
+    for seats in ([7], [20, 19, 18], [1]):
+        assert commands.of(partial(book, alone, seats=seats)) == ["insert"]
+
+
+def test_a_chosen_seat_that_is_taken_is_refused_with_one_look(
+    alone: FlaskClient, other: FlaskClient, commands: Commands
 ) -> None:
-    workers = []
-    for number in range(2):
-        monkeypatch.setattr("app.workers.place", Place(number, of=2))
-        workers.append(create_app(mongod_database, settings=settings, clock=clock).test_client())
-    seats = [[book(worker)["seat"] for worker in workers] for _ in range(10)]
-    assert seats == [[seat, 21 - seat] for seat in range(1, 11)]
+    book(alone, seat=7)
+    assert commands.of(lambda: book(alone, seat=7, status=409)) == [LOOK]
+    book(other, seat=9)
+    assert commands.of(lambda: book(alone, seat=9, status=409)) == ["insert", LOOK]
 
 
-def test_a_seat_that_is_free_again_takes_one_read_to_find(
-    watched: FlaskClient, commands: Commands
+def test_a_seat_that_another_process_has_got_costs_a_look_and_an_insert(
+    alone: FlaskClient, other: FlaskClient, commands: Commands
 ) -> None:
-    first, *_ = fill(watched)
-    delete(watched, first)
-    assert commands.of(lambda: book(watched)) == ["find", "insert"]
+    seat = book(alone)["seat"]
+    delete(alone, book(alone))
+    for number in range(3):
+        taken = book(other)["seat"]
+        assert taken != seat
+        sent = commands.of(lambda: book(alone, key=f"key-12345-{number}"))  # noqa: B023
+        # By chance the two want different seats.
+        assert sent in ([LOOK, "insert"], ["insert", LOOK, "insert"])
 
 
-def test_a_house_that_another_process_has_filled_is_refused_with_one_read_more(
-    watched: FlaskClient, unwatched: FlaskClient, commands: Commands
+def test_a_process_with_company_looks_again(
+    alone: FlaskClient, other: FlaskClient, commands: Commands
 ) -> None:
-    fill(unwatched)
-    assert commands.of(lambda: book(watched, status=409)) == ["insert", "find"]
+    book(alone, seat=1)
+    book(other, seats=[2, 3])
+    assert commands.of(lambda: book(alone, seat=2, status=409)) == ["insert", LOOK]
+    sent = [commands.of(lambda: book(alone)) for _ in range(10)]
+    assert sent[:8] == [[LOOK, "insert"]] * 8
+    assert sent[-1] == ["insert"]
 
 
-def test_a_full_house_is_refused_with_one_read(watched: FlaskClient, commands: Commands) -> None:
-    fill(watched)
-    book(watched, status=409)
-    assert commands.of(lambda: book(watched, status=409)) == ["find"]
+def test_a_seat_that_is_free_again_takes_one_look_to_find(
+    alone: FlaskClient, commands: Commands
+) -> None:
+    first, *_ = fill(alone)
+    delete(alone, first)
+    assert commands.of(lambda: book(alone)) == [LOOK, "insert"]
+
+
+def test_a_full_house_is_refused_with_one_look(
+    alone: FlaskClient, other: FlaskClient, commands: Commands
+) -> None:
+    fill(other)
+    several: list[dict[str, Any]] = [{}, {"amount": 4}, {"seat": 1}]
+    for wanted in several:
+        assert commands.of(partial(book, alone, status=409, **wanted)) == [LOOK]
+    fill(alone, timing="20:00")
+    assert commands.of(lambda: book(alone, timing="20:00", status=409)) == [LOOK]
+
+
+def test_a_replay_takes_an_insert_and_a_read(alone: FlaskClient, commands: Commands) -> None:
+    book(alone, key="key-12345")
+    sent = commands.of(lambda: book(alone, key="key-12345"))
+    assert sent == ["insert", "findAndModify"]  # which waits until the ticket is durable
+
+
+# ---- Other routes
 
 
 def test_other_ticket_routes_take_few_round_trips(watched: FlaskClient, commands: Commands) -> None:
-    ticket = book(watched)
-    owner = {"ticket_id": ticket["ticket_id"], "phone": ASHA["phone"]}
-
-    def sent_by(path: str, **body: str) -> list[str]:
-        return commands.of(lambda: watched.post(path, json=body))
-
-    assert commands.of(lambda: watched.get("/")) == ["find"]
-    assert commands.of(lambda: watched.get("/seats?timing=18:00")) == ["find"]
-    assert commands.of(lambda: watched.get(f"/tickets/{ticket['ticket_id']}/qr.svg")) == ["find"]
-    assert sent_by("/viewontime", timing="18:00") == ["find"]
-    assert sent_by("/viewuser", ticket_id=ticket["ticket_id"]) == ["find"]
-    assert sent_by("/update", timing_alter="21:00", **owner) == ["find", "update"]
-    assert sent_by("/delete", **owner) == ["delete"]
+    ticket = book(watched, amount=3)
+    path = f"/tickets/{ticket['ticket_id']}"
+    assert commands.of(lambda: watched.get("/")) == [LOOK]
+    assert commands.of(lambda: watched.get("/?date=2046-11-23")) == [LOOK]
+    assert commands.of(lambda: watched.get("/seats?timing=18:00")) == [LOOK]
+    assert commands.of(lambda: watched.get("/tickets?date=2046-11-22")) == ["find"]
+    assert commands.of(lambda: watched.get(path)) == ["find"]
+    assert commands.of(lambda: watched.get(f"{path}/qr.svg")) == ["find"]
+    listing = {"timing": "18:00"}
+    assert commands.of(lambda: watched.post("/viewontime", json=listing)) == ["find"]
+    viewing = {"ticket_id": ticket["ticket_id"]}
+    assert commands.of(lambda: watched.post("/viewuser", json=viewing)) == ["find"]
+    assert commands.of(lambda: update(watched, ticket, "21:00")) == ["find", LOOK, "update"]
+    assert commands.of(lambda: update(watched, ticket, "21:00")) == ["find"]  # it is there
+    assert commands.of(lambda: patch(watched, ticket, seats=[1, 2, 3])) == ["find", LOOK, "update"]
+    assert commands.of(lambda: delete(watched, ticket)) == ["findAndModify"]
+    refused = commands.of(lambda: delete(watched, ticket))
+    assert refused == ["findAndModify", "find"]  # to say why
 
 
 def test_an_admission_takes_few_round_trips(watched: FlaskClient, commands: Commands) -> None:
-    code = book(watched, timing="16:00")["admission_code"]
+    ticket = book(watched, timing="16:00", amount=4)
+    path = f"/admissions/{ticket['admission_code']}"
+    for _ in range(2):
+        one = commands.of(lambda: admit(watched, ticket, people=1))
+        assert one == ["findAndModify", "update"]
+    assert commands.of(lambda: admit(watched, ticket)) == ["findAndModify", "update"]
+    assert commands.of(lambda: admit(watched, ticket)) == ["findAndModify"]  # refused
+    correct = commands.of(lambda: watched.put(path, json={"admitted": 3}))
+    assert correct == ["findAndModify", "update"]
+    assert commands.of(lambda: watched.delete(path)) == ["findAndModify", "update"]
+    assert commands.of(lambda: watched.delete(path)) == ["findAndModify"]
 
-    def admit() -> object:
-        return watched.post("/admissions", json={"admission_code": code})
 
-    assert commands.of(admit) == ["findAndModify"]
-    assert commands.of(admit) == ["findAndModify", "findAndModify"]  # to say why it is refused
-    assert commands.of(lambda: watched.delete(f"/admissions/{code}")) == ["findAndModify"]
-
-
-def test_the_multiplex_takes_few_round_trips(watched: FlaskClient, commands: Commands) -> None:
-    for _ in range(5):
-        add_screen(watched)
+def test_the_multiplex_takes_few_round_trips(alone: FlaskClient, commands: Commands) -> None:
     for number in range(1, 121):  # more than MongoDB puts into a first answer by itself
-        add_movie(watched, screen=1 + number % 5)
-        put_on_sale(watched, number)
-        buy(watched, movie=number)
+        assert add_movie(alone) == number
+        buy(alone, number)
         if number in (1, 10, 120):
-            screens = commands.of(lambda: watched.get("/api/screens"))
-            assert screens == ["find", "find", "find"]
-            assert commands.of(lambda: watched.get("/api/movies")) == ["find", "find"]
-    assert commands.of(lambda: buy(watched)) == ["find", "findAndModify"]
+            screens = commands.of(lambda: alone.get("/api/screens"))
+            assert screens == ["find", "find", LOOK]
+            for query in ("", "?date=2046-11-23"):
+                assert commands.of(lambda: alone.get(f"/api/movies{query}")) == ["find", LOOK]  # noqa: B023
+    assert commands.of(lambda: buy(alone, 1)) == ["find", "insert"]
+    assert commands.of(lambda: buy(alone, 1, amount=4)) == ["find", "insert"]
+    assert commands.of(lambda: alone.get("/seats?movie=1")) == ["find", LOOK]
+    assert commands.of(lambda: alone.get("/tickets?movie=1")) == ["find", "find"]
 
+
+# ---- A crowd
 
 CROWD = 64
 
@@ -201,7 +238,8 @@ def of_a_crowd(
     client: FlaskClient, commands: Commands, request: Callable[[FlaskClient], object]
 ) -> list[str]:
     """Return the commands of 64 requests, when all others arrive while the first is under way."""
-    stores = [client.application.extensions[name]._store for name in ("booking", "multiplex")]
+    extensions = client.application.extensions
+    stores = [extensions["tickets"]._store, extensions["multiplex"]._catalogue]
     queues = [
         group._queue
         for store in stores
@@ -226,24 +264,106 @@ def of_a_crowd(
         commands.may_go = lambda: True
 
 
-def test_a_crowd_shares_round_trips(watched: FlaskClient, commands: Commands) -> None:
+def test_a_crowd_shares_round_trips(alone: FlaskClient, commands: Commands) -> None:
     def sent_by(request: Callable[[FlaskClient], object]) -> list[str]:
-        return of_a_crowd(watched, commands, request)
+        return of_a_crowd(alone, commands, request)
 
-    ticket = book(watched)
-    fill(watched, timing="21:00")
-    timings = iter(["09:00", "10:00", "11:00", "12:00"] * 16)
-    assert sent_by(lambda client: book(client, timing=next(timings))) == ["insert"] * 2
-    assert sent_by(lambda client: book(client, timing="21:00", status=409)) == ["find"] * 2
-    assert sent_by(lambda client: client.get("/")) == ["find"] * 2
+    ticket = book(alone)
+    fill(alone, timing="21:00")
+    timings = iter(["10:00", "11:00", "12:00", "13:00"] * 16)
+    booked = sent_by(lambda client: book(client, timing=next(timings)))
+    assert booked == [LOOK, "insert"] * 2  # the houses are new to this process
+    assert sent_by(lambda client: book(client, timing="21:00", status=409)) == [LOOK] * 2
+    assert sent_by(lambda client: client.get("/")) == [LOOK] * 2
     assert sent_by(lambda client: client.get(f"/tickets/{ticket['ticket_id']}")) == ["find"] * 2
     assert sent_by(lambda client: client.get("/tickets?timing=18:00")) == ["find"] * 2
 
-    add_screen(watched, seats=996)
-    add_movie(watched)
-    put_on_sale(watched, 1)
+    movie = add_movie(alone, seats=996)
     # The movie is found for all in two commands, and then sold to the first, and to those who
     # come while that goes on.
-    commands_of_purchases = sent_by(buy)
-    assert commands_of_purchases.count("find") == 2
-    assert commands_of_purchases.count("findAndModify") <= CROWD / 2  # depends on the machine
+    bought = sent_by(lambda client: buy(client, movie))
+    assert bought.count("find") == 2
+    assert bought.count(LOOK) <= 2
+    assert bought.count("insert") <= CROWD / 2  # depends on the machine
+
+
+def test_a_crowd_shares_round_trips_of_a_fresh_process(
+    watched: FlaskClient, commands: Commands
+) -> None:
+    """Which leaves seats to others, so it sells a house in more than one batch."""
+    timings = iter(["10:00", "11:00", "12:00", "13:00"] * 16)
+    sent = of_a_crowd(watched, commands, lambda client: book(client, timing=next(timings)))
+    assert sent[:2] == [LOOK, "insert"]
+    assert sent.count("insert") <= CROWD / 2
+    assert sent.count(LOOK) <= sent.count("insert")
+
+
+# ---- What MongoDB examines
+
+
+@pytest.fixture
+def profiled(
+    watched: FlaskClient, mongod: EmbeddedMongoDB
+) -> Iterator[Callable[[Callable[[], object]], list[tuple[str, int]]]]:
+    """A function that returns, for a request, the plan and the documents examined by each read."""
+    with MongoClient[Any](mongod.uri) as mongo:
+        database = mongo["round_trips"]
+        profile = database["system.profile"]
+
+        def examined(request: Callable[[], object]) -> list[tuple[str, int]]:
+            database.command("profile", 0)
+            profile.drop()
+            database.command("profile", 2)
+            request()
+            database.command("profile", 0)
+            return [
+                (each["planSummary"].split()[0], each["docsExamined"])
+                for each in profile.find(
+                    {"ns": "round_trips.tickets", "planSummary": {"$exists": True}}
+                )
+            ]
+
+        yield examined
+        database.command("profile", 0)
+
+
+def test_no_request_examines_more_than_it_needs(
+    watched: FlaskClient, profiled: Callable[[Callable[[], object]], list[tuple[str, int]]]
+) -> None:
+    days = [f"2046-12-{day:02}" for day in range(1, 21)]
+    movies = [add_movie(watched, showtime=time) for time in ("18:00", "19:00")]
+    for day in days:
+        for timing in ("18:00", "19:00", "20:00"):
+            ticket = book(watched, timing=timing, date=day, amount=2)
+        for movie in movies:
+            buy(watched, movie, date=day, amount=2)
+    keyed = book(watched, date=days[0], key="key-12345", **ASHA)
+
+    def get(path: str) -> list[tuple[str, int]]:
+        return profiled(lambda: watched.get(path))
+
+    assert get("/tickets?timing=18:00&date=2046-12-05") == [("IXSCAN", 1)]
+    assert get("/tickets?timing=19:00") == [("IXSCAN", len(days))]
+    assert get("/tickets?timing=23:00") == [("IXSCAN", 0)]
+    assert get("/tickets?movie=1&date=2046-12-05") == [("IXSCAN", 1)]
+    assert get("/tickets?movie=2") == [("IXSCAN", len(days))]
+    ((plan, examined),) = get("/tickets?date=2046-12-05")
+    assert plan == "IXSCAN"
+    assert 5 <= examined <= 15  # of that day, and perhaps of the one before and after
+    for path, tickets in {
+        "/?date=2046-12-05": 3,
+        "/seats?timing=18:00&date=2046-12-05": 1,
+        "/seats?movie=1&date=2046-12-05": 1,
+        "/api/movies?date=2046-12-05": 2,
+        "/api/movies": 0,
+        "/api/screens": 0,
+        "/": 0,
+    }.items():
+        assert get(path) == [("IXSCAN", tickets)], path
+    for path in (f"/tickets/{ticket['ticket_id']}", f"/tickets/{keyed['ticket_id']}/qr.svg"):
+        assert get(path) in ([("IDHACK", 1)], [("IXSCAN", 1)])
+    replayed = profiled(lambda: book(watched, date=days[0], key="key-12345"))
+    assert replayed[-1] == ("IXSCAN", 1)
+    assert profiled(lambda: admit(watched, ticket)) == [("IDHACK", 1)]
+    counted = profiled(lambda: watched.delete("/api/movies/1"))
+    assert counted == [("IXSCAN", len(days))]

@@ -1,69 +1,107 @@
-"""Many doors at once: a ticket is admitted once, and never both admitted and moved or deleted."""
+"""Many doors at once: nobody comes in twice, and a ticket in use is neither moved nor deleted.
+
+Each condition has its control: the same scans go wrong without it.
+"""
 
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from pymongo.database import Database
 
-from app.booking.admissions import AdmissionService
-from app.booking.store import StoredTicket, TicketStore
-from app.theatre.refusals import AlreadyAdmitted
-from app.theatre.showings import Calendar, Showing
-from tests.race import conftest
-from tests.race.test_booking import book, deleting, moving, stored
-from tests.running import Answer, Connection, Service, outcomes
+from tests.race.conftest import Theatre, Without, goes_wrong
+from tests.race.test_booking import book
+from tests.running import Answer, Connection, outcomes
+from tests.traffic import House, Request, admitting, deleting, moving
 
-DOORS = 100
+SCANS = 60
 
 
-def admitting(ticket: Any, key: str | None = None) -> Callable[[Connection], Answer]:
-    """Return a request from the door of the ticket's showing."""
-    body = {name: ticket[name] for name in ("admission_code", "timing", "date")}
-    return lambda connection: connection.post("/admissions", body, key)
+def at_once(theatre: Theatre, requests: list[Request]) -> list[Answer]:
+    return theatre.all_at_once(requests, clients=len(requests))
 
 
-def test_a_ticket_is_admitted_at_one_of_many_doors(
-    service: Service, showings: Iterator[conftest.Showing], rounds: int
+def scan(theatre: Theatre, house: House) -> tuple[Any, list[Answer]]:
+    """Scan the ticket of a party of 4 at 60 doors at once, each for one person; return both."""
+    (ticket,) = book(theatre, house, 4)
+    return ticket, at_once(theatre, [admitting(ticket, people=1)] * SCANS)
+
+
+@pytest.mark.parametrize("seats", [None, 200], ids=["timetable", "movie"])
+def test_as_many_people_come_in_as_the_ticket_has_seats(
+    theatre: Theatre, rounds: int, seats: int | None
 ) -> None:
     for _ in range(rounds):
-        (ticket,) = book(service, showing := next(showings), 1)
-        answers = service.all_at_once([admitting(ticket)] * DOORS, clients=DOORS)
-        assert outcomes(answers) == {(200, None): 1, (409, "already_admitted"): DOORS - 1}
-        (seen,) = stored(service, showing)
-        assert {answer.body["admitted_at"] for answer in answers} == {seen["admitted_at"]}
+        house = theatre.new_house(seats)
+        ticket, answers = scan(theatre, house)
+        assert outcomes(answers) == {(200, None): 4, (409, "already_admitted"): SCANS - 4}
+        let_in = sorted(answer.body["admitted"] for answer in answers if answer.status == 200)
+        assert let_in == [1, 2, 3, 4]
+        refused = [answer.body for answer in answers if answer.status == 409]
+        (stored,) = house.tickets(theatre)
+        first_in = stored["admitted_at"]
+        assert stored == {**ticket, "admitted": 4, "admitted_at": first_in}
+        facts = {(each["admitted"], each["people_left"], each["admitted_at"]) for each in refused}
+        assert facts == {(4, 0, first_in)}
 
 
-def test_a_request_sent_many_times_admits_once_and_is_answered_alike(
-    service: Service, showings: Iterator[conftest.Showing], rounds: int
+def test_without_the_condition_more_come_in(without: Without) -> None:
+    theatre = without("revision")
+
+    def lets_in_more() -> bool:
+        _, answers = scan(theatre, theatre.house())
+        return outcomes(answers)[200, None] > 4
+
+    assert goes_wrong(lets_in_more)
+
+
+def test_a_whole_party_comes_in_at_one_of_many_doors(theatre: Theatre, rounds: int) -> None:
+    for _ in range(rounds):
+        (ticket,) = book(theatre, theatre.house(), 4)
+        answers = at_once(theatre, [admitting(ticket)] * SCANS)
+        assert outcomes(answers) == {(200, None): 1, (409, "already_admitted"): SCANS - 1}
+        assert {answer.body["admitted_at"] for answer in answers} != {None}
+
+
+def scan_with_keys(theatre: Theatre, house: House) -> list[Answer]:
+    """Let each of 4 people be scanned 15 times at once, each time with their key."""
+    (ticket,) = book(theatre, house, 4)
+    keys = [f"person-{number}" for number in range(4)] * 15
+    return at_once(theatre, [admitting(ticket, key, people=1) for key in keys])
+
+
+def replays(answers: list[Answer]) -> int:
+    return sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers)
+
+
+def test_a_scan_that_is_repeated_with_its_key_lets_in_one_person(
+    theatre: Theatre, rounds: int
 ) -> None:
     for _ in range(rounds):
-        (ticket,) = book(service, next(showings), 1)
-        answers = service.all_at_once([admitting(ticket, "key-of-door")] * DOORS, clients=DOORS)
-        assert outcomes(answers) == {(200, None): DOORS}
-        first, *others = sorted(
-            answers, key=lambda answer: answer.headers.get("idempotency-replayed", "")
-        )
-        assert all(answer.body == first.body for answer in others)
-        assert "idempotency-replayed" not in first.headers
-        assert {answer.headers["idempotency-replayed"] for answer in others} == {"true"}
+        house = theatre.house()
+        answers = scan_with_keys(theatre, house)
+        assert outcomes(answers) == {(200, None): 60}
+        assert replays(answers) == 56
+        assert house.tickets(theatre)[0]["admitted"] == 4
+
+
+def test_without_the_condition_a_repeated_scan_lets_in_several(without: Without) -> None:
+    theatre = without("revision")
+    assert goes_wrong(lambda: replays(scan_with_keys(theatre, theatre.house())) != 56)
+
+
+Rival = Callable[[Any], Request]
 
 
 def admit_against(
-    service: Service, tickets: list[Any], other: Callable[[Any], Callable[[Connection], Answer]]
-) -> list[tuple[Any, Answer, Answer]]:
-    """Admit each ticket and do the other thing at once; return it with both answers."""
+    theatre: Theatre, tickets: list[Any], rival: Rival
+) -> Iterator[tuple[Any, Answer, Answer]]:
+    """Admit one person of each ticket and make the rival's request; yield it with both answers."""
     answers: dict[tuple[str, str], Answer] = {}
 
-    def noting(
-        ticket: Any, name: str, request: Callable[[Connection], Answer]
-    ) -> Callable[[Connection], Answer]:
+    def noting(ticket: Any, name: str, request: Request) -> Request:
         def send(connection: Connection) -> Answer:
             answers[ticket["ticket_id"], name] = answer = request(connection)
             return answer
@@ -71,99 +109,78 @@ def admit_against(
         return send
 
     pairs = [
-        [noting(ticket, "admit", admitting(ticket)), noting(ticket, "other", other(ticket))]
+        [
+            noting(ticket, "admit", admitting(ticket, people=1)),
+            noting(ticket, "rival", rival(ticket)),
+        ]
         for ticket in tickets
     ]
-    requests = [request for pair in pairs for request in random.sample(pair, 2)]
-    service.all_at_once(requests, clients=len(requests))
-    return [
-        (ticket, answers[ticket["ticket_id"], "admit"], answers[ticket["ticket_id"], "other"])
-        for ticket in tickets
-    ]
+    at_once(theatre, [request for pair in pairs for request in random.sample(pair, 2)])
+    for ticket in tickets:
+        ticket_id = ticket["ticket_id"]
+        yield ticket, answers[ticket_id, "admit"], answers[ticket_id, "rival"]
 
 
-def test_a_ticket_is_admitted_or_deleted_never_both(
-    service: Service, showings: Iterator[conftest.Showing], rounds: int
-) -> None:
+def outcome(*answers: Answer) -> list[tuple[int, str | None]]:
+    return [(answer.status, answer.code) for answer in answers]
+
+
+REFUSED = [(200, None), (409, "already_admitted")]  # the rival came late
+
+
+def test_a_ticket_with_one_person_in_is_not_deleted(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
-        tickets = book(service, showing := next(showings), 10)
-        for ticket, admitted, deleted in admit_against(service, tickets, deleting):
-            still_there = {ticket["ticket_id"]: ticket for ticket in stored(service, showing)}
-            outcome = (admitted.status, admitted.code), (deleted.status, deleted.code)
-            if ticket["ticket_id"] in still_there:
-                assert outcome == ((200, None), (409, "already_admitted"))
-                seen = still_there[ticket["ticket_id"]]
-                assert seen == {**ticket, "admitted_at": admitted.body["admitted_at"]}
+        house = theatre.house()
+        tickets = book(theatre, house, *[2] * 10)
+        for ticket, admitted, deleted in admit_against(theatre, tickets, deleting):
+            seen = theatre.get(f"/tickets/{ticket['ticket_id']}")
+            if seen.status == 200:
+                assert outcome(admitted, deleted) == REFUSED
+                at = admitted.body["admitted_at"]
+                assert seen.body == {**ticket, "admitted": 1, "admitted_at": at}
             else:
-                assert outcome == ((404, "ticket_not_found"), (200, None))
+                assert outcome(admitted, deleted) == [(404, "ticket_not_found"), (204, None)]
 
 
-def test_a_ticket_is_admitted_or_moved_never_both(
-    service: Service, showings: Iterator[conftest.Showing], rounds: int
-) -> None:
+def test_without_the_condition_a_ticket_with_one_person_in_is_deleted(without: Without) -> None:
+    theatre = without("not_admitted")
+
+    def deletes_one_who_is_in() -> bool:
+        tickets = book(theatre, theatre.house(), *[2] * 10)
+        return [200, 204] in [
+            [admitted.status, deleted.status]
+            for _, admitted, deleted in admit_against(theatre, tickets, deleting)
+        ]
+
+    assert goes_wrong(deletes_one_who_is_in)
+
+
+def admit_against_moves(theatre: Theatre) -> Iterator[tuple[Any, Answer, Answer]]:
+    """Admit one person of each of 10 tickets while it moves to another house."""
+    house, target = theatre.house(), theatre.house()
+    tickets = book(theatre, house, *[2] * 10)
+    return admit_against(theatre, tickets, lambda ticket: moving(ticket, target))
+
+
+def test_a_ticket_with_one_person_in_is_not_moved(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
-        tickets = book(service, next(showings), 10)
-        elsewhere = next(showings)
-        for ticket, admitted, moved in admit_against(
-            service,
-            tickets,
-            lambda ticket: moving(ticket, elsewhere),  # noqa: B023
-        ):
-            seen = service.post("/viewuser", {"ticket_id": ticket["ticket_id"]}).body
-            outcome = (admitted.status, admitted.code), (moved.status, moved.code)
-            if seen["admitted_at"]:
-                assert outcome == ((200, None), (409, "already_admitted"))
-                assert seen == {**ticket, "admitted_at": admitted.body["admitted_at"]}
+        for ticket, admitted, moved in admit_against_moves(theatre):
+            seen = theatre.get(f"/tickets/{ticket['ticket_id']}").body
+            if seen["admitted"]:
+                assert outcome(admitted, moved) == REFUSED
+                at = admitted.body["admitted_at"]
+                assert seen == {**ticket, "admitted": 1, "admitted_at": at}
             else:
-                assert outcome == ((409, "other_showing"), (200, None))
+                assert outcome(admitted, moved) == [(409, "other_showing"), (200, None)]
                 assert seen == moved.body
 
 
-NOW = datetime(2046, 11, 22, 12, 0, tzinfo=UTC)
-EVENING = Showing("18:00", date(2046, 11, 22), NOW + timedelta(hours=1))
+def test_without_the_condition_a_ticket_with_one_person_in_is_moved(without: Without) -> None:
+    theatre = without("revision")
 
+    def moves_one_who_is_in() -> bool:
+        return [200, 200] in [
+            [admitted.status, moved.status] for _, admitted, moved in admit_against_moves(theatre)
+        ]
 
-class CheckThenAdmit(TicketStore):
-    """A store as one would write it at first: it looks, and then writes."""
-
-    def admit(self, admission_code: str, *, at: datetime, **_: Any) -> StoredTicket | None:
-        stored = self.find_by_code(admission_code)
-        if not stored or stored.admitted_at:
-            return None
-        return self._change({"_id": admission_code}, {"$set": {"admission": {"at": at}}})
-
-
-@pytest.mark.parametrize(("kind", "holds"), [(TicketStore, True), (CheckThenAdmit, False)])
-def test_checking_before_the_write_would_admit_more_than_one(
-    mongod_database: Database[Any], kind: type[TicketStore], holds: bool, rounds: int
-) -> None:
-    store = kind(mongod_database, 20, timedelta(hours=8))
-    door = AdmissionService(
-        store,
-        Calendar(UTC, 30),
-        open_before=timedelta(hours=2),
-        expire_after=timedelta(hours=8),
-        clock=lambda: NOW,
-    )
-    for _ in range(rounds):
-        ticket = store.add(name="A", phone="", phone_e164="", showing=EVENING, booked_at=NOW)
-        assert (admit_at_all_doors(door, ticket.admission_code) == 1) is holds
-        mongod_database["tickets"].delete_many({})
-
-
-def admit_at_all_doors(door: AdmissionService, code: str) -> int:
-    """Admit a ticket from many threads at once; return how many of them succeeded."""
-    start = threading.Barrier(DOORS)
-    admitted: list[str] = []
-
-    def admit() -> None:
-        start.wait()
-        with suppress(AlreadyAdmitted):
-            admitted.append(door.admit(code).made.admission_code)
-
-    threads = [threading.Thread(target=admit) for _ in range(DOORS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(admitted)
+    assert goes_wrong(moves_one_who_is_in)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.booking.phones import parse_phone
+from app.tickets.phones import parse_phone
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,24 @@ def test_the_region_counts_without_a_plus_only() -> None:
         "\u202a\ufe0f",
         "\ud800",
         "9876543210\ud800",
+        "9876543210\U00010d41",  # a digit that is newer than Python's Unicode
     ],
 )
 def test_what_is_not_a_phone_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="phone number"):
         parse_phone(text, "IN")
+
+
+def test_up_to_250_characters_are_read() -> None:
+    text = "9876543210" + "-" * 239 + "."
+    assert len(text) == 250
+    assert parse_phone(text, "IN").e164 == "+919876543210"
+    with pytest.raises(ValueError, match="phone number"):
+        parse_phone(text + ".", "IN")
+
+
+def test_what_is_invisible_does_not_count() -> None:
+    assert parse_phone("9876543210" + "\u200b" * 1000, "IN").given == "9876543210"
 
 
 def test_the_message_says_what_would_be_right() -> None:

@@ -10,9 +10,12 @@ from flask.testing import FlaskClient
 from pymongo import errors as pymongo_errors
 from pymongo.database import Database
 
-from app.booking.store import TicketStore
+from app.domain import refusals
+from app.domain.refusals import Refusal
 from app.mongodb.batching import BatchLost
-from app.theatre.refusals import Refusal
+from app.multiplex.store import Catalogue
+from app.tickets.store import TicketStore
+from app.web.problems import PROBLEMS, MalformedJSON, Unauthorized, problem_for
 from tests.helpers import assert_refused
 
 
@@ -51,7 +54,18 @@ REQUESTS: list[Callable[[FlaskClient], Any]] = [
     lambda client: client.get("/"),
     lambda client: client.get("/seats?timing=18:00"),
     lambda client: client.post("/admissions", json={"admission_code": "A" * 12}),
+    lambda client: client.put("/admissions/AAAAAAAAAAAA", json={"admitted": 1}),
     lambda client: client.delete("/admissions/AAAAAAAAAAAA"),
+    lambda client: client.get("/tickets?date=2046-11-22"),
+    lambda client: client.get("/api/screens"),
+    lambda client: client.get("/api/movies"),
+    lambda client: client.get("/seats?movie=1"),
+    lambda client: client.post("/api/screens", json={"seats": 5}),
+    lambda client: client.post("/api/movies", json={"screen": 1}),
+    lambda client: client.patch("/api/movies/1", json={"on_sale": False}),
+    lambda client: client.delete("/api/movies/1"),
+    lambda client: client.put("/api/tickets", json={"movie": 1}),
+    lambda client: client.post("/api/tickets", json={"movie": 1}),
     lambda client: client.post("/viewuser", json={"ticket_id": "A" * 22}),
     lambda client: client.post("/viewontime", json={"timing": "18:00"}),
     lambda client: client.post("/delete", json={"ticket_id": "A" * 22, "phone": "98765 43210"}),
@@ -70,11 +84,10 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
         def fail(*args: object, **kwargs: object) -> None:
             raise error
 
-        for method in (
-            *("add", "move", "delete", "get", "list_timing", "taken_seats", "find_by_key"),
-            *("admit", "undo_admission"),
-        ):
-            monkeypatch.setattr(TicketStore, method, fail)
+        for store in (TicketStore, Catalogue):
+            for name, method in vars(store).items():
+                if callable(method) and not name.startswith("_"):
+                    monkeypatch.setattr(store, name, fail)
 
     return fail_with
 
@@ -171,7 +184,65 @@ def test_a_malformed_request_id_is_replaced(client: FlaskClient, given: str) -> 
     assert made != given
 
 
-def test_every_refusal_has_its_own_code_and_a_4xx_status() -> None:
-    kinds = Refusal.__subclasses__()
-    assert len({kind.code for kind in kinds}) == len(kinds)
-    assert all(400 <= kind.status < 500 for kind in kinds)
+STATUSES: dict[type[Refusal], int] = {
+    MalformedJSON: 400,
+    refusals.InvalidRequest: 400,
+    Unauthorized: 401,
+    refusals.PhoneMismatch: 403,
+    refusals.TicketNotFound: 404,
+    refusals.ScreenNotFound: 404,
+    refusals.MovieNotFound: 404,
+    refusals.SoldOut: 409,
+    refusals.NotEnoughSeats: 409,
+    refusals.SeatTaken: 409,
+    refusals.NotOnSale: 409,
+    refusals.ScreenBusy: 409,
+    refusals.HasTickets: 409,
+    refusals.ShowingStarted: 409,
+    refusals.TicketExpired: 409,
+    refusals.AlreadyAdmitted: 409,
+    refusals.AdmissionNotOpen: 409,
+    refusals.OtherShowing: 409,
+    refusals.IdempotencyKeyReused: 422,
+}
+OTHERS = {
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "request_timeout": 408,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "too_many_requests": 429,
+    "internal_error": 500,
+    "database_unavailable": 503,
+    "overloaded": 503,
+}
+
+
+def test_every_refusal_has_the_status_of_the_contract() -> None:
+    assert set(Refusal.__subclasses__()) == STATUSES.keys()
+    assert {kind: problem_for(kind).status for kind in STATUSES} == STATUSES
+
+
+def test_every_problem_has_its_own_code_and_says_something() -> None:
+    statuses = {problem.code: problem.status for problem in PROBLEMS}
+    assert statuses == {kind.code: status for kind, status in STATUSES.items()} | OTHERS
+    assert len(PROBLEMS) == len(statuses) == len({problem.detail for problem in PROBLEMS})
+
+
+def test_facts_are_documented_with_examples_of_their_kind() -> None:
+    facts = {kind.code: problem_for(kind).document() for kind in STATUSES}
+    members = {code: document.keys() - _STANDARD for code, document in facts.items()}
+    assert {code: names for code, names in members.items() if names} == {
+        "invalid_request": {"errors"},
+        "sold_out": {"seats_left"},
+        "not_enough_seats": {"seats_left"},
+        "seat_taken": {"free_seats"},
+        "screen_busy": {"movie"},
+        "has_tickets": {"tickets"},
+        "already_admitted": {"admitted_at", "admitted", "people_left"},
+        "admission_not_open": {"opens_at"},
+    }
+    assert facts["sold_out"]["seats_left"] == 0
+
+
+_STANDARD = {"type", "title", "status", "detail", "code"}
