@@ -59,10 +59,12 @@ def test_without_the_condition_more_come_in(without: Without) -> None:
 
 def test_a_whole_party_comes_in_at_one_of_many_doors(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
-        (ticket,) = book(theatre, theatre.house(), 4)
+        (ticket,) = book(theatre, house := theatre.house(), 4)
         answers = at_once(theatre, [admitting(ticket)] * SCANS)
         assert outcomes(answers) == {(200, None): 1, (409, "already_admitted"): SCANS - 1}
-        assert {answer.body["admitted_at"] for answer in answers} != {None}
+        (stored,) = house.tickets(theatre)
+        assert stored["admitted"] == 4
+        assert {answer.body["admitted_at"] for answer in answers} == {stored["admitted_at"]}
 
 
 def scan_with_keys(theatre: Theatre, house: House) -> list[Answer]:
