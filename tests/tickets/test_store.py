@@ -204,9 +204,8 @@ class TestAdd:
         assert taken(one, EVENING) == [{1, 2, 4, 5, 6}]
 
     def test_a_sale_after_a_move_or_a_deletion_tries_no_taken_seat(
-        self, mongod_database: Database[Any], monkeypatch: pytest.MonkeyPatch
+        self, store: TicketStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store = TicketStore(mongod_database, EIGHT_HOURS)
         inserted: list[int] = []
 
         def insert(collection: Any, documents: Any) -> Any:
