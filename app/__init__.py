@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import pymongo
 from flask import Flask
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -33,8 +32,6 @@ from app.tickets.views import Views
 from app.web import blueprint, openapi
 
 log = logging.getLogger(__name__)
-
-_PREPARE_SECONDS = 2
 
 
 def utc_now() -> datetime:
@@ -121,7 +118,7 @@ def announce(settings: Settings) -> None:
 def _create_indexes(uri: str, settings: Settings) -> None:
     # With a client of its own, because the app's may be shared with children of this process.
     try:
-        with open_client(uri) as client, pymongo.timeout(_PREPARE_SECONDS):
+        with open_client(uri) as client:
             for store in _stores(client[settings.mongodb_database], settings):
                 store.prepare()
     except PyMongoError as error:

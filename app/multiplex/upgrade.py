@@ -21,7 +21,7 @@ from app.domain.idempotency import IdempotentRequest
 from app.domain.identifiers import as_admission_code
 from app.domain.seating import House, SeatMap
 from app.domain.showings import Showing
-from app.mongodb.client import Document
+from app.mongodb.client import Document, insert_all
 from app.multiplex.store import DEFAULT_SEATS_PER_ROW, plays_at
 from app.tickets.documents import StoredTicket, as_utc, seats_of, ticket_document
 
@@ -54,6 +54,8 @@ def upgrade_sales(database: Database[Document]) -> None:
                 raise
     unfinished = database["sales"].find({"upgraded": None}, {"movie": True, "date": True})
     sales = sorted(unfinished, key=lambda sale: (sale["movie"], sale["date"]))
+    if sales:
+        log.info("Making tickets of what 1.0 sold for %s showings of movies", len(sales))
     # All others have got their seats before a ticket whose seats were sold twice gets new ones.
     for may_reseat in (False, True):
         for each in sales:
@@ -94,7 +96,9 @@ def _make_tickets(database: Database[Document], sale: Mapping[str, Any], may_res
         sale["movie"],
         movie.get("title"),
     )
-    first_seat, are_done = 1, True
+    house = House(movie.get("seats", sale["sold"]), DEFAULT_SEATS_PER_ROW)
+    first_seat = 1
+    tickets = []
     for purchase in sale["purchases"]:
         behind = first_seat + len(purchase["ticket_ids"])
         ticket = StoredTicket(
@@ -109,11 +113,14 @@ def _make_tickets(database: Database[Document], sale: Mapping[str, Any], may_res
             seats_per_row=DEFAULT_SEATS_PER_ROW,
             booked_at=datetime.now(UTC).replace(microsecond=0),  # 1.0 did not store it
         )
-        house = House(movie.get("seats", sale["sold"]), DEFAULT_SEATS_PER_ROW)
-        request = requests.get(purchase["purchase_id"])
-        are_done &= _store(database, house, ticket, request, may_reseat)
+        tickets.append((ticket, requests.get(purchase["purchase_id"])))
         first_seat = behind
-    if are_done:
+    errors = insert_all(database["tickets"], [ticket_document(*each) for each in tickets])
+    are_done = [
+        error is None or _store(database, house, *each, may_reseat)
+        for each, error in zip(tickets, errors, strict=True)
+    ]
+    if all(are_done):
         database["sales"].update_one({"_id": sale["_id"]}, {"$set": {"upgraded": True}})
 
 
@@ -134,7 +141,8 @@ def _store(
     while True:
         try:
             database["tickets"].insert_one(ticket_document(ticket, request))
-        except DuplicateKeyError:
+        except DuplicateKeyError as error:
+            refusal = error
             if database["tickets"].find_one({"_id": ticket.admission_code}):
                 return True  # stored by an earlier attempt, or by another service
             if request and database["tickets"].find_one({"request.key": request.key}):
@@ -156,6 +164,9 @@ def _store(
             {"screen": showing.screen, "timing": showing.timing, "date": showing.date.isoformat()}
         )
         free = SeatMap(house, {seat for each in taken for seat in seats_of(each)})
+        if all(seat in free for seat in ticket.seats):
+            # Another index has refused them. A service of 1.0 that still runs creates its own.
+            raise OperationFailure(str(refusal), refusal.code)
         seats = free.best(len(sold), near=sold[0])
         if not seats:
             log.error(

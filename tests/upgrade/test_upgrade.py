@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import mongomock
 import pytest
 from bson import json_util
 from flask.testing import FlaskClient
@@ -388,6 +389,9 @@ def test_one_of_two_movies_holds_the_screen_and_both_sell_its_seats_once(
     third = {"screen": 2, "showtime": "20:00"}
     assert assert_refused(client.post("/api/movies", json=third), 409, "screen_busy")["movie"] == 3
     assert client.post("/api/movies", json={**third, "showtime": "20:01"}).json["movie"] == 8
+    for movie, tickets in ((3, 3), (4, 2)):
+        refused = assert_refused(client.delete(f"/api/movies/{movie}"), 409, "has_tickets")
+        assert refused["tickets"] == tickets
     both = [{"movie": movie, "seat": 5, "date": "2034-03-03"} for movie in (3, 4)]
     assert client.post("/api/tickets", json=both[0]).status_code == 201
     assert_refused(client.post("/api/tickets", json=both[1]), 409, "seat_taken")
@@ -479,12 +483,30 @@ def failing(
         client.admin.command({**fail_point, "mode": "off"})
 
 
-@pytest.mark.parametrize(("code", "ready"), [(INDEX_NOT_FOUND, 200), (INTERRUPTED, 503)])
 def test_another_service_may_drop_the_old_index_first(
-    old: Database[Any], start: Start, code: int, ready: int
+    mongod_client: MongoClient[Any], start: Start
 ) -> None:
-    with failing(old.client, code, ["dropIndexes"]):
-        assert start(old).get("/health/ready").status_code == ready
+    with emptied(mongod_client[DATABASE]) as old:
+        load(old, [line for line in OLD if line["collection"] != "sales"])
+        with failing(mongod_client, INTERRUPTED, ["dropIndexes"]):
+            assert start(old).get("/health/ready").status_code == 503
+        with failing(mongod_client, INDEX_NOT_FOUND, ["dropIndexes"]):
+            assert start(old).get("/health/ready").status_code == 200
+
+
+def test_as_long_as_a_service_of_1_0_creates_its_index_nothing_is_upgraded(
+    old: Database[Any], start: Start, log: Callable[[], list[Any]], upgraded: Callable[..., Any]
+) -> None:
+    expected = upgraded(OLD)
+    # It is there although it was dropped, and lets a movie and the timetable not share a seat.
+    with failing(old.client, INDEX_NOT_FOUND, ["dropIndexes"]):
+        assert start(old).get("/health/ready").status_code == 503
+    warnings = [line["message"] for line in log() if "cannot be used" in line["message"]]
+    assert [message.partition(": ")[2].partition(" dup key")[0] for message in warnings] == [
+        "E11000 duplicate key error collection: upgrade.tickets index: timing_1_date_1_seat_1"
+    ]
+    assert start(old).get("/health/ready").status_code == 200
+    assert dump(old, but_for=("booked_at",)) == expected
 
 
 def test_an_upgrade_that_ends_after_any_of_its_writes_is_completed_by_the_next_start(
@@ -614,8 +636,17 @@ def test_who_gets_other_seats_takes_nobodys(old: Database[Any], start: Start) ->
     assert seats_by_purchase(client, 4, "2034-05-05") == [[6, 7], [3, 4, 5]]
 
 
+@pytest.fixture(params=["mongomock", pytest.param("mongod", marks=pytest.mark.slow)])
+def empty(request: pytest.FixtureRequest) -> Iterator[Database[Any]]:
+    """An empty database of each kind, whose indexes no other test needs."""
+    is_real = request.param == "mongod"
+    client = request.getfixturevalue("mongod_client") if is_real else mongomock.MongoClient()
+    with emptied(client[DATABASE]) as database:
+        yield database
+
+
 def test_a_purchase_whose_key_a_booking_has_is_a_ticket_without_it(
-    database: Database[Any], start: Start, log: Callable[[], list[Any]]
+    empty: Database[Any], start: Start, log: Callable[[], list[Any]]
 ) -> None:
     key, fingerprint = "key-of-both", "0" * 64
     booking = {
@@ -626,17 +657,17 @@ def test_a_purchase_whose_key_a_booking_has_is_a_ticket_without_it(
         ),
         "request": {"key": key, "fingerprint": fingerprint},
     }
-    database["tickets"].insert_one(booking)
-    database["movies"].insert_many(
+    empty["tickets"].insert_one(booking)
+    empty["movies"].insert_many(
         line["document"] for line in OLD if line["collection"] == "movies" and "document" in line
     )
     requests = [{"key": key, "fingerprint": "1" * 64, "purchase_id": "purchase-3-0".ljust(22, "x")}]
     # mongomock returns instants without a zone.
-    database["sales"].insert_one(sale(3, "2034-05-05", [2], requests=requests))
-    client = start(database)
+    empty["sales"].insert_one(sale(3, "2034-05-05", [2], requests=requests))
+    client = start(empty)
     (ticket,) = client.get("/tickets?movie=3").json or []
     assert (ticket["seats"], ticket["showing_at"]) == ([1, 2], "2034-05-05T20:00:00+05:30")
-    (stored,) = database["tickets"].find({"request.key": key})
+    (stored,) = empty["tickets"].find({"request.key": key})
     assert stored["_id"] == booking["_id"]
     assert [line["message"] for line in log() if "idempotency key" in line["message"]] == [
         "A booking has the idempotency key of a purchase for movie 3 on 2034-05-05 at 20:00"
