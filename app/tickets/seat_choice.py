@@ -21,8 +21,7 @@ from app.domain.seating import House, SeatMap
 from app.domain.showings import Showing
 from app.domain.wanted import Wanted
 
-_MAX_SHOWINGS = 2000
-_MAX_AGE = 8  # batches until a house is looked at again, unless this process seems to be alone
+_MAX_SHOWINGS = 5000
 _QUIET_LOOKS = 8  # in a row, which find what was expected, until it does
 _SHARE = 8  # one batch claims about one in _SHARE of a house's free seats
 _HOLD_BACK = 0.5  # the probability that a batch leaves a contended house to others
@@ -45,8 +44,12 @@ class _Remembered:
         self.free = SeatMap(house)
         self.is_known = False  # whether `free` says anything
         self.looked_at = 0  # the number of the batch
-        self.place: int | None = None  # the seat near which this process sells
         self.is_contended = False  # a seat was lost that was free a moment before
+        self.move()
+
+    def move(self) -> None:
+        """Pick another place, the seat near which this process sells."""
+        self.place = random.randint(1, self.house.seats)  # noqa: S311 (not a secret)
 
 
 class SeatChooser:
@@ -77,7 +80,8 @@ class SeatChooser:
                 house = self._remembered[showing] = _Remembered(order.house)
             self._batch[showing] = house
             amounts[showing] += wanted.amount
-            is_old = self._batches - house.looked_at > _MAX_AGE or len(orders) == 1
+            # The more seats are free, the less it matters that others have sold some.
+            is_old = self._batches - house.looked_at > len(house.free) // 2 or len(orders) == 1
             if (
                 not house.is_known
                 or house.is_contended
@@ -97,8 +101,6 @@ class SeatChooser:
                 as_expected = len(free) == len(house.free)
                 self._quiet_looks = self._quiet_looks + 1 if as_expected else 0
                 house.is_contended &= not as_expected
-            if house.place is None and free:
-                house.place = random.choice(list(free))  # noqa: S311 (not a secret)
             house.free, house.is_known, house.looked_at = free, True, self._batches
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
@@ -140,7 +142,7 @@ class SeatChooser:
         house = self._batch[showing]
         house.is_contended = house.looked_at == self._batches
         house.is_known = False
-        house.place = None
+        house.move()
         self._quiet_looks = 0
 
     def forget(self, showing: Showing) -> None:
