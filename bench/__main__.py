@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 from app.mongodb.client import open_client
@@ -47,7 +48,8 @@ def main() -> None:
         python = arguments.against_python or folder / ".venv/bin/python"
         if not python.exists():
             parser.error(f"{python} does not exist; set --against-python")
-        before = Contender("box office before", "root.py", folder, python.absolute())
+        version = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["version"]
+        before = Contender(f"version {version}", "root.py", folder, python.absolute())
 
     rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (7, 3, 1)
     report = Report()

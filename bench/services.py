@@ -24,9 +24,9 @@ _random = random.Random(6)  # noqa: S311 (the same order in every run)
 
 
 class Sale(NamedTuple):
-    """Houses of one size, the bookings that sell them out, and the goal for each ticket.
+    """Houses of one size, and the bookings that sell them out.
 
-    `most` are the inserts for a ticket with four services.
+    `most` is the goal: inserts per ticket with four services.
     """
 
     title: str
@@ -66,7 +66,7 @@ SALES = (
 
 
 def services(run: Run) -> None:
-    """Count the inserts for each ticket, and the tickets per second, with 1, 2 and 4 services."""
+    """Count the inserts per ticket, and the tickets per second, with 1, 2 and 4 services."""
     table, lines = [], {}
     contenders = [BOX_OFFICE, run.before] if run.before else [BOX_OFFICE]
     for sale in SALES:
@@ -86,7 +86,7 @@ def services(run: Run) -> None:
     if run.divisor == 1:
         draw(
             PROJECT / "docs/screenshots/bench-services.svg",
-            "Inserts for each ticket",
+            "Inserts per ticket",
             NUMBERS,
             "services",
             lines,
@@ -110,7 +110,7 @@ def _sell(run: Run, contender: Contender, sale: Sale, number: int) -> tuple[floa
 
 
 def _turn(servers: list[Server], sale: Sale, unsold: Iterator[Showing]) -> tuple[float, float]:
-    """Sell the houses once; return the inserts for each ticket, and the tickets per second."""
+    """Sell the houses once; return the inserts per ticket, and the tickets per second."""
     tickets = servers[0].database["tickets"]
     requests = _bookings(sale, list(islice(unsold, sale.houses)))
     stored, inserted = tickets.count_documents({}), _inserts(servers[0])
