@@ -123,11 +123,14 @@ class TestLook:
             process.chooser.learn({showing(): set(process.taken)})
         assert not process.chooser.begin([party()])
 
-    def test_a_batch_of_several_relies_on_a_look_a_few_batches_ago(self) -> None:
-        process = Process()
+    @pytest.mark.parametrize(("seats", "looks"), [(200, 1), (20, 3)])
+    def test_a_batch_of_several_relies_on_a_look_longer_where_more_seats_are_free(
+        self, seats: int, looks: int
+    ) -> None:
+        process, house = Process(), House(seats, seats_per_row=5)
         for _ in range(10):
-            process.batch(party(), party())
-        assert process.looks == 2
+            process.batch(party(house=house), party(house=house))
+        assert process.looks == looks
 
     def test_a_house_of_another_size_is_looked_at(self) -> None:
         process = Process()
@@ -232,7 +235,7 @@ class TestChoice:
         assert process.batch(*(party(amount) for amount in (4, 1, 3, 2))) == expected
 
     def test_a_crowd_sits_near_a_place_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("random.choice", lambda seats: seats[-1])
+        monkeypatch.setattr("random.randint", lambda _, last: last - 1)
         process = Process(20)
         free = SeatMap(HOUSE, [20])
         first, second = process.batch(party(2), party(1))
@@ -338,10 +341,10 @@ class TestMemory:
 
     def test_after_a_loss_a_crowd_sits_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("random.random", lambda: 1)  # never held back
-        monkeypatch.setattr("random.choice", lambda seats: seats[-1])
+        places = iter([20, 1])
+        monkeypatch.setattr("random.randint", lambda *_: next(places))
         process = Process()
         assert process.batch(party(), party(), taken_meanwhile=[20]) == [None, (15,)]
-        monkeypatch.setattr("random.choice", lambda seats: seats[0])
         assert process.batch(party(), party()) == [(1,), (2,)]
 
     @pytest.mark.parametrize(("chance", "outcome"), [(0.49, None), (0.5, (8,))])
@@ -349,7 +352,7 @@ class TestMemory:
         self, monkeypatch: pytest.MonkeyPatch, chance: float, outcome: tuple[int, ...] | None
     ) -> None:
         monkeypatch.setattr("random.random", lambda: chance)
-        monkeypatch.setattr("random.choice", lambda seats: 8)
+        monkeypatch.setattr("random.randint", lambda *_: 8)
         process = Process()
         taken = best_seats(ALL, 1, HOUSE)
         assert process.batch(party(), taken_meanwhile=taken) == [None]
