@@ -70,7 +70,7 @@ docs/node_modules/.done: docs/package-lock.json
 	@touch $@
 
 .venv/.run: requirements.txt | .venv/bin/python
-	@echo "Installing the service and a MongoDB of its own into .venv: about a minute, once."
+	@echo "Installing the service and its MongoDB into .venv: about a minute, once."
 	$(INSTALL) requirements.txt
 	@touch $@
 

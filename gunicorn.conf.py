@@ -77,7 +77,7 @@ def pre_fork(server: Any, worker: Worker) -> None:
 
 
 def post_fork(server: Any, worker: Worker) -> None:
-    """Tell the worker its place."""
+    """Give the worker its row in the table of metrics."""
     _table.row = worker.place
 
 
@@ -96,7 +96,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Collect garbage less often: all requests of the process wait meanwhile."""
+    """Collect garbage less often: all requests of the process wait for it."""
     gc.collect()
     gc.freeze()  # the app itself is never garbage
     gc.set_threshold(20_000, 20, 20)

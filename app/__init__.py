@@ -55,8 +55,8 @@ def create_app(
 ) -> Flask:
     """Return the service as a WSGI application.
 
-    `database` is any pymongo-compatible one, mongomock's too; by default it is the one that
-    `settings` (by default the environment) name. `clock` returns the current instant, zone-aware.
+    `database` is any pymongo-compatible one, mongomock's too; by default, the one that `settings`
+    (by default, the environment) name. `clock` returns the current instant, zone-aware.
     Raises SettingError when a setting cannot be used. If MongoDB is unavailable, requests get 503
     until it recovers.
     """
@@ -107,7 +107,7 @@ def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, C
 
 
 def announce(settings: Settings) -> None:
-    """Log what an operator should know about the settings, once for each start."""
+    """Log what an operator should know about the settings, once per start."""
     if settings.mongodb_uri:
         log_ignored_options(settings.mongodb_uri)
     if settings.staff_key is None:
@@ -116,7 +116,7 @@ def announce(settings: Settings) -> None:
 
 
 def _create_indexes(uri: str, settings: Settings) -> None:
-    # With a client of its own, because the app's may be shared with children of this process.
+    # With a separate client, because the app's may be shared with children of this process.
     try:
         with open_client(uri) as client:
             for store in _stores(client[settings.mongodb_database], settings):

@@ -44,7 +44,7 @@ WORKLOADS = {  # with the least that each should reach, times the yardstick
 _LEVELS = {"booking": (1, 8, 64, 512), "refusal": (1, 8, 64, 512)}  # connections, not 64 alone
 
 # Parts of a request, by paths. The innermost frame that matches decides, so the time of gevent's
-# sockets, orjson and the standard library belongs to whoever calls them.
+# sockets, orjson and the standard library belongs to the code that calls them.
 _OWNERS = {
     "pymongo": r"/(pymongo|bson)/",
     "log and metrics": r"/app/operations/|/(logging|pythonjsonlogger|prometheus_client)/",
@@ -168,7 +168,7 @@ def rush(run: Run) -> None:
 
 
 def movies(run: Run) -> None:
-    """Measure `GET /api/movies` for 20 houses of 300 seats that are sold one by one."""
+    """Measure `GET /api/movies` for 20 houses of 300 seats, sold in single tickets."""
     rows = {}
     with ExitStack() as stack:
         for number, contender in enumerate([BOX_OFFICE, *([run.before] if run.before else [])]):

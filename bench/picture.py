@@ -18,7 +18,7 @@ def draw(
     x_label: str,
     lines: Mapping[str, Sequence[float]],
 ) -> None:
-    """Draw one line for each name over `x`."""
+    """Draw one line per name over `x`, as SVG in the file `path`."""
     mpl.use("svg")
     mpl.rcParams.update({"svg.hashsalt": "box office", "font.size": 11, "text.color": _GREY})
     figure, axes = pyplot.subplots(figsize=(7.5, 4.2))

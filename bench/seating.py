@@ -25,7 +25,7 @@ def seating(run: Run) -> None:
     for title, (house, number) in _HOUSES.items():
         rules: dict[str, Rule] = {"box office": SeatMap.best, "first free": _first_free}
         if house.seats == 20:
-            rules["most seats sold, by trying every choice"] = _try_all
+            rules["fewest lone seats, by trying every choice"] = _try_all
         for name, rule in rules.items():
             sold = [_sell(house, rule, seed) for seed in range(max(1, number // run.divisor))]
             together, lone = (statistics.mean(column) for column in zip(*sold, strict=True))
@@ -34,9 +34,9 @@ def seating(run: Run) -> None:
 
 
 def _sell(house: House, rule: Rule, seed: int) -> tuple[float, int]:
-    """Sell a house; return the share of parties that sit together, and the lone seats on the way.
+    """Sell a house; return the share of parties that sit together, and the number of lone seats.
 
-    Parties of one are not counted. Lone seats are counted when 80% of the seats are sold.
+    Parties of one are not counted. Lone seats are counted once 80% of the seats are sold.
     """
     parties = random.Random(seed)  # noqa: S311 (the same parties for each rule)
     free = SeatMap(house)
@@ -54,12 +54,12 @@ def _sell(house: House, rule: Rule, seed: int) -> tuple[float, int]:
 
 
 def _first_free(free: SeatMap, amount: int) -> tuple[int, ...]:
-    """Return the free seats with the lowest numbers, as many services give them."""
+    """Return the free seats with the lowest numbers, the usual simple rule."""
     return tuple(free)[:amount]
 
 
 def _try_all(free: SeatMap, amount: int) -> tuple[int, ...]:
-    """Return the seats that leave the fewest lone ones, of all that keep the party together."""
+    """Return seats side by side if possible, and of these the ones that leave the fewest lone."""
 
     def rank(seats: tuple[int, ...]) -> tuple[bool, int, tuple[int, ...]]:
         after = SeatMap(free.house, set(range(1, free.house.seats + 1)) - set(free) | set(seats))

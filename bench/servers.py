@@ -1,4 +1,4 @@
-"""The contenders as servers, each in processes of its own, on one and the same MongoDB."""
+"""The contenders as servers, each in separate processes, on the same MongoDB."""
 
 from __future__ import annotations
 

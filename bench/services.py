@@ -26,7 +26,7 @@ _random = random.Random(6)  # noqa: S311 (the same order in every run)
 class Sale(NamedTuple):
     """Houses of one size, and the bookings that sell them out.
 
-    `most` is the goal: inserts per ticket with four services.
+    `most` is the target for four services, in inserts per ticket.
     """
 
     title: str
@@ -128,7 +128,7 @@ def _turn(servers: list[Server], sale: Sale, unsold: Iterator[Showing]) -> tuple
 
 
 def _bookings(sale: Sale, houses: list[Showing]) -> Iterator[bytes]:
-    """Yield the bookings of one turn in random order, as many for each house."""
+    """Yield the bookings of one turn in random order, the same number for each house."""
     wanted = houses * (sale.requests // sale.houses)
     _random.shuffle(wanted)
     for showing in wanted:

@@ -50,7 +50,7 @@ def view(showing: Showing) -> bytes:
 
 
 def filling(unsold: Iterator[Showing]) -> Iterator[bytes]:
-    """Yield bookings that fill 50 houses at a time from the first seat to the last."""
+    """Yield bookings that fill 50 houses at a time, from empty to full."""
     while houses := list(islice(unsold, HOUSES)):
         requests = [booking(showing) for showing in houses] * CAPACITY
         _random.shuffle(requests)

@@ -171,14 +171,14 @@ class Service(Front):
         return [json.loads(line) for line in self.log]
 
     def answers(self) -> bool:
-        """Tell whether it answers, and can use its database."""
+        """Return whether it responds, and can use its database."""
         return self.get("/").status == 200
 
     def connect(self) -> Connection:
         return Connection(self.port)
 
     def metrics(self) -> str:
-        """Return its figures for Prometheus."""
+        """Return its metrics for Prometheus."""
         with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()
             return text
@@ -222,8 +222,8 @@ def start_process(
         stdout=log,
         stderr=stderr,
         text=True,
-        start_new_session=True,  # as a terminal starts it, a group of its own
-        # Whatever started the tests may have been told by nohup to ignore it.
+        start_new_session=True,  # a separate process group, as in a terminal
+        # If the tests run under nohup, it would be ignored.
         preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
     )
 
@@ -278,7 +278,7 @@ def command_line(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether the process runs (a zombie, which nobody has waited for yet, does not)."""
+    """Return whether the process runs (a zombie, which nobody has waited for yet, does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -296,7 +296,7 @@ UNSAFE = {
 
 @pytest.mark.parametrize("written", [str, str.lower, str.upper])
 @pytest.mark.parametrize("option", UNSAFE)
-def test_an_option_that_promises_depend_on_cannot_be_changed(
+def test_an_option_that_guarantees_depend_on_cannot_be_changed(
     option: str, written: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
     uri = f"mongodb://db/?{written(option)}={UNSAFE[option]}"
@@ -348,7 +348,7 @@ def test_the_pool_is_as_large_as_the_connection_string_asks(
         assert (pool.min_pool_size, pool.max_pool_size) == sizes
 
 
-def test_other_options_are_obeyed() -> None:
+def test_other_options_are_honoured() -> None:
     with open_client("mongodb://db/?replicaSet=rs0&appName=lobby&maxIdleTimeMS=5000") as client:
         assert client.options.replica_set_name == "rs0"
         assert client.options.pool_options.appname == "lobby"

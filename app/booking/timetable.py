@@ -1,4 +1,4 @@
-"""The timetable: the times at which something plays every day, in a house of its own."""
+"""The timetable: the times at which something plays every day, all in one house."""
 
 from __future__ import annotations
 

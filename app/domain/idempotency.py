@@ -25,7 +25,7 @@ class IdempotentRequest:
     def of(cls, key: str | None, **request: Any) -> IdempotentRequest | None:
         """Return the request under its key, or None where the client sent no key.
 
-        Fingerprints are stored, so those of the same fields must never change.
+        Fingerprints are stored, so a release must not change the fingerprint of the same fields.
         """
         if key is None:
             return None

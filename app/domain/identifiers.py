@@ -1,4 +1,4 @@
-"""Ids that cannot be guessed: whoever knows one may see what it names."""
+"""Ids that cannot be guessed: anyone who knows one may see what it names."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def new_admission_code() -> str:
 
 
 def as_admission_code(bits: bytes) -> str:
-    """Return the first 60 bits as 12 characters of Crockford's base 32."""
+    """Return the first 60 of these bits as 12 characters of Crockford's base 32."""
     encoded = base64.b32encode(bits).translate(_TO_CROCKFORD)
     return encoded[:ADMISSION_CODE_LENGTH].decode()
 
 
 def read_admission_code(text: str) -> str:
-    """Return an admission code as it is stored, in whatever form it was typed.
+    """Return an admission code as it is stored, in any form that people type.
 
     Case, spaces and hyphens do not matter; O counts as 0, I and L as 1. Text with characters beyond
     ASCII is returned unchanged and matches nothing, because some of them become ASCII as capitals.

@@ -37,7 +37,7 @@ class InvalidRequest(Refusal):
 
 
 class PhoneMismatch(Refusal):
-    """The ticket exists, but was booked with another phone."""
+    """The ticket exists, but was booked with another phone, or without one."""
 
     code = "phone_mismatch"
     detail = "This ticket was booked with another phone number."
@@ -134,7 +134,7 @@ class ShowingStarted(Refusal):
 
 
 class TicketExpired(Refusal):
-    """The ticket's showing is long over, and the ticket is about to be removed."""
+    """The ticket has expired, and is about to be removed."""
 
     code = "ticket_expired"
     detail = "This ticket has expired."

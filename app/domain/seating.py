@@ -44,7 +44,7 @@ class House:
 
 
 class _Focus(NamedTuple):
-    """What a party shall be near, in doubled coordinates, and whether singles come first."""
+    """What a party should be near, in doubled coordinates, and whether singles count."""
 
     x: int
     y: int
@@ -95,8 +95,8 @@ class SeatMap:
         """Return the best free seats for a party, ascending; none if too few are free.
 
         In this order: side by side; in few rows, close together; with few singles left in the
-        house; near its middle; with low numbers. Near the seat `near` instead, singles do not
-        count: two sellers that keep to places of their own do not meet at the same single.
+        house; near its middle, or the seat `near`; with low numbers. With `near`, singles do not
+        count: sellers that keep to different places must not meet at the same single.
         """
         if not 0 < amount <= self._free:
             return ()
@@ -147,7 +147,7 @@ class SeatMap:
         return tuple(range(best[2], best[2] + amount)) if best else ()
 
     def _apart(self, amount: int, focus: _Focus) -> tuple[int, ...]:
-        """Return the best seats of those that are not side by side."""
+        """Return the best seats for a party that cannot sit side by side."""
         free = [row.bit_count() for row in self._rows]
         totals = list(accumulate(sorted(free, reverse=True)))
         fewest = bisect_left(totals, amount) + 1  # rows
@@ -204,7 +204,7 @@ class SeatMap:
         return masks
 
     def _set_row(self, row: int, free: int) -> None:
-        """Put a row's mask in place, and count again."""
+        """Replace a row's mask, and update the counts."""
         before, self._rows[row] = self._rows[row], free
         self._free += free.bit_count() - before.bit_count()
         self._singles += _singles(free).bit_count() - _singles(before).bit_count()
@@ -233,7 +233,7 @@ def _runs(free: int) -> Iterator[tuple[int, int]]:
 
 
 def _starts(free: int, amount: int) -> int:
-    """Return the mask of the seats at which this many free ones begin."""
+    """Return the mask of the seats at which a run of `amount` free ones begins."""
     have = 1
     while have < amount and free:
         step = min(have, amount - have)
@@ -243,7 +243,7 @@ def _starts(free: int, amount: int) -> int:
 
 
 def _nearest(mask: int, doubled: int) -> int:
-    """Return the set bit nearest to half of `doubled`, the lower of two."""
+    """Return the index of the set bit nearest to half of `doubled`; of two, the lower."""
     below = mask & (1 << max(doubled // 2 + 1, 0)) - 1
     above = mask ^ below
     low, high = below.bit_length() - 1, (above & -above).bit_length() - 1

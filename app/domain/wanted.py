@@ -33,8 +33,8 @@ class Wanted:
     def faults(self, play: Play) -> dict[str, list[str]]:
         """Return what is wrong with asking for these seats of a play, by field.
 
-        The timetable's house is the same for all requests, so that it has too few seats is a fault
-        of the request; the seats of a screen run out.
+        Asking for more seats than the timetable's house has is a fault of the request. At a screen
+        it is not: there, the store refuses it with NotEnoughSeats or SoldOut.
         """
         seats = play.house.seats
         if self.seats and self.seats[-1] > seats:

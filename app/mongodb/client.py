@@ -27,7 +27,7 @@ Document = dict[str, Any]
 # For lists: all in the first reply (up to 16 MiB), where MongoDB would stop at 101.
 ONE_BATCH = 100_000
 
-# Options that our promises depend on, whatever the connection string says; None is the default.
+# Options that our guarantees depend on; they override the URI's. None is the default.
 _OURS: dict[str, Any] = {
     # A customer sees their own booking at once, and a refusal rests on the latest state.
     "readPreference": "primary",
@@ -205,7 +205,7 @@ class OutageLog:
         self._reported_at = 0.0
 
     def report(self, error: PyMongoError) -> None:
-        """Log why MongoDB cannot be used, unless the log says so already."""
+        """Log why MongoDB is unavailable, unless the log says so already."""
         now = self._reported_at = time.monotonic()
         reason = reason_of(error)
         # Reasons that alternate, one request's with another's, must not fill the log.
@@ -214,14 +214,14 @@ class OutageLog:
         self._reason = reason
         if is_news:
             self._told[reason] = now
-            log.warning("MongoDB cannot be used; responding with 503 until it can: %s", reason)
+            log.warning("MongoDB is unavailable; responding with 503: %s", reason)
 
     def end(self) -> None:
-        """Log that MongoDB can be used again, if it could not and no request says otherwise."""
+        """Log that MongoDB is available again, if it was not and no request says otherwise."""
         if self._reason and time.monotonic() - self._reported_at > _QUIET_SECONDS:
             self._reason = None
             self._told.clear()
-            log.warning("MongoDB can be used again")
+            log.warning("MongoDB is available again")
 
 
 outages = OutageLog()  # one for each process, like its log

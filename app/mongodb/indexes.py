@@ -1,4 +1,4 @@
-"""The indexes that our promises depend on: created before first use, and again if they are lost."""
+"""The indexes that our guarantees depend on: created before first use, and again when lost."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class CannotBeUsed(ConnectionFailure):
 class Indexes:
     """The indexes of one collection: `unique` ones, and perhaps one by which documents expire.
 
-    Whoever drops or restores a collection takes its indexes away, and the next insert would bring
-    it back without them. So requests create them again, which changes nothing while they are
-    there, when they were last seen more than MAX_AGE_SECONDS ago: the longest that a loss goes
-    unnoticed. One request does so for all that wait.
+    Dropping a collection drops its indexes, and the next insert would bring it back without them.
+    So requests create them again, which changes nothing while they are there, if they were last
+    seen more than MAX_AGE_SECONDS ago: the longest that a loss goes unnoticed. One request does so
+    for all that wait.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Indexes:
     ) -> None:
         """Documents expire at the instant in a field plus a period, in whole seconds.
 
-        `upgrade` runs once, when the indexes are there for the first time.
+        `upgrade` runs when the indexes are there, until it has succeeded once.
         """
         self._collection = collection
         self._unique = unique
@@ -55,9 +55,9 @@ class Indexes:
 
     @property
     def collection(self) -> Collection[Document]:
-        """The collection, for operations that duplicates do not harm: reading and deleting.
+        """The collection, for operations that duplicates do not harm, such as reading.
 
-        Raises CannotBeUsed when MongoDB cannot be used.
+        Raises CannotBeUsed when the indexes cannot be created, unless duplicates are the reason.
         """
         try:
             self.ensure()
@@ -75,13 +75,13 @@ class Indexes:
         oldest = arrived_at - (MAX_AGE_SECONDS if max_age is None else max_age)
         if self._seen_at > oldest:
             return
-        # Whoever is late to each turn must not wait for all of them.
+        # A request that arrives late to each turn must not wait for all of them.
         if not self._lock.acquire(timeout=_LONGEST_ATTEMPT):
             failure = self._failure
             raise CannotBeUsed(reason_of(failure) if failure else "timed out") from failure
         try:
-            # Whoever waited here shares the outcome, so an outage is not waited for in turn. What
-            # MongoDB refuses, it will refuse for a while.
+            # Requests that waited here share the outcome, so they do not wait for an outage in
+            # turn. What MongoDB refuses, it will refuse for a while.
             refused = isinstance(self._failure, OperationFailure)
             if self._tried_at < (oldest if refused else arrived_at):
                 self._try()
@@ -118,7 +118,7 @@ class Indexes:
         except OperationFailure as error:
             if error.code != _INDEX_OPTIONS_CONFLICT:
                 raise
-            # The last service to start sets the period. Two that differ must not take turns.
+            # The last service to start sets the period; two must not keep overwriting each other.
             if self._tried_at == float("-inf"):
                 self._collection.database.command(
                     "collMod",

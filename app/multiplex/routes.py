@@ -143,7 +143,8 @@ def delete_movie(movie: int) -> None:
 def put_on_sale(movie: int) -> Movie:
     """Put a movie's tickets on sale
 
-    Repeating this is harmless. Refused if the next showing has no seats left.
+    Repeating this is harmless. If the next showing has no seats left, the response is 409, and the
+    movie is on sale for its other days.
     """
     return multiplex_service().put_on_sale(movie)
 
@@ -180,11 +181,11 @@ def buy(
 
     For one `seat`, several `seats`, or an `amount` of the best ones: all or none. The response's
     `ticket_id` gives access to the ticket, which is like any other. With a `phone`, changing the
-    ticket requires it. With an `Idempotency-Key`, a request that is sent again buys once.
+    ticket requires that phone. With an `Idempotency-Key`, a request that is sent again buys once.
     """
     who = {} if name is None else {"name": name}
     who |= {"phone": phone.given} if phone else {}
-    # As 1.0 did, whose keys are still good.
+    # With the fields that 1.0 used: its fingerprints are still compared.
     asked = wanted.as_asked() or {"amount": 1}
     sold = ticket_service().sell(
         movie=movie,

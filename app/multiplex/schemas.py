@@ -65,7 +65,7 @@ class PutOnSaleSchema(Schema):
 
 
 class PurchaseSchema(WantedSeats):
-    """A purchase: which movie, and who, if they say so."""
+    """A purchase: which movie, and optionally who."""
 
     movie = movie_field(required=True, metadata={"example": 1})
     day = Day(

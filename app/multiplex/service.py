@@ -1,4 +1,4 @@
-"""The multiplex: sets up screens and the movies that play on them, and says what is sold."""
+"""The multiplex: sets up screens and movies, and reports what is sold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.tickets.service import TicketService
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """A movie as it is shown, with one of its showings; the instant is in the theatre's zone."""
+    """A movie as responses show it, with one showing; the instant is in the theatre's zone."""
 
     movie: int = documented(1)
     screen: int = documented(1)
@@ -90,12 +90,17 @@ class MultiplexService:
     def movies(self, day: date | None = None) -> list[Movie]:
         """Return all movies, in the order of their numbers, with their showings on `day`.
 
-        By default with their next showings. Raises InvalidRequest.
+        By default, with their next showings. Raises InvalidRequest when `day` is outside the
+        booking window.
         """
         return self._as_movies(self._catalogue.movies(), day)
 
     def put_on_sale(self, movie: int) -> Movie:
-        """Put a movie on sale. Raises MovieNotFound, or SoldOut when no seat is left."""
+        """Put a movie on sale.
+
+        Raises MovieNotFound, or SoldOut when its next showing has no seat left. Then it is on sale
+        for its other days.
+        """
         shown = self._as_movie(self._catalogue.change(movie, on_sale=True))
         if not shown.free_seats:
             raise SoldOut
@@ -104,17 +109,16 @@ class MultiplexService:
     def change(self, movie: int, *, title: str | None, on_sale: bool | None) -> Movie:
         """Change a movie's title or whether it is on sale; None means unchanged.
 
-        Raises MovieNotFound.
-
-        Tickets that are sold stay good, and keep the title that they were sold with.
+        Tickets that are sold stay good, and keep the title that they were sold with. Raises
+        MovieNotFound.
         """
         return self._as_movie(self._catalogue.change(movie, title=title, on_sale=on_sale))
 
     def delete(self, movie: int) -> None:
         """Delete a movie. Raises MovieNotFound, or HasTickets while tickets have not expired.
 
-        It goes off sale first. Only a purchase that has begun before, and ends after the tickets
-        are counted, can still get a ticket; that one stays good.
+        It goes off sale first. Only a purchase that began before that, and ends after the tickets
+        are counted, can still get a ticket, which stays good.
         """
         play = self._catalogue.find(movie)
         self._catalogue.change(movie, on_sale=False)

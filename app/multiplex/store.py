@@ -38,8 +38,8 @@ class Catalogue:
     def __init__(
         self, database: Database[Document], upgrade: Callable[[], None] | None = None
     ) -> None:
-        """`upgrade` runs once, before the movies are used, when MongoDB can be used."""
-        # In one field, which movies of 1.0 lack if they share a screen and a time with another.
+        """`upgrade` runs once, before the movies are used for the first time."""
+        # One field, so that the index can leave out movies of 1.0 that share a screen and a time.
         self._indexes = Indexes(
             database["movies"],
             unique=[IndexModel("plays_at", unique=True, sparse=True)],
@@ -54,7 +54,7 @@ class Catalogue:
         return self._indexes.collection
 
     def prepare(self) -> None:
-        """Create the indexes; raises PyMongoError when MongoDB cannot be used."""
+        """Create the indexes; raises PyMongoError when they cannot be created."""
         self._indexes.ensure(max_age=0)
 
     def add_screen(self, house: House) -> StoredScreen:
@@ -140,7 +140,7 @@ class Catalogue:
         return [found.get(number) for number in numbers]
 
     def _next_number(self, of: str) -> int:
-        """Return the next number for one of these, counting from 1."""
+        """Return the next number for a document of this collection, counting from 1."""
         while True:
             try:
                 return int(upsert(self._counters, {"_id": of}, {"$inc": {"count": 1}})["count"])

@@ -1,8 +1,8 @@
-"""Makes tickets of what version 1.0 sold for its movies.
+"""Turns what version 1.0 sold for its movies into tickets.
 
 1.0 kept one document in `sales` for each showing of a movie: the purchases, in the order of their
-seats. Each becomes a ticket with the same seats. A ticket's ids follow from its purchase, so it is
-made only once, however often this is interrupted and however many services run it at once.
+seats. Each becomes a ticket with the same seats. A ticket's ids follow from its purchase, so it
+is made only once, even if this is interrupted or several services run it at once.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from app.tickets.documents import StoredTicket, as_utc, seats_of, ticket_documen
 
 log = logging.getLogger(__name__)
 
-# Without the screen: it would not let a movie and the timetable have the same seat.
+# It lacks the screen, so it would refuse a movie's ticket for a seat taken in the timetable.
 _OLD_SEAT_INDEX = "timing_1_date_1_seat_1"
 _INDEX_NOT_FOUND = 27
 
 
 def upgrade_movies(database: Database[Document]) -> None:
-    """Let the movies of 1.0 have their screens at their times; repeating this changes nothing.
+    """Give the movies of 1.0 their screens at their times; repeating this changes nothing.
 
     Their unique index has to be there. Raises PyMongoError when MongoDB is unavailable.
     """
@@ -42,9 +42,10 @@ def upgrade_movies(database: Database[Document]) -> None:
 
 
 def upgrade_sales(database: Database[Document]) -> None:
-    """Make tickets of the purchases of 1.0; repeating this changes nothing.
+    """Turn the purchases of 1.0 into tickets; repeating this changes nothing.
 
-    The indexes of the tickets have to be there. Raises PyMongoError when MongoDB is unavailable.
+    The indexes of the tickets have to be there. Raises PyMongoError when MongoDB is unavailable, or
+    a service of 1.0 still runs.
     """
     if _OLD_SEAT_INDEX in database["tickets"].index_information():
         try:
@@ -56,7 +57,7 @@ def upgrade_sales(database: Database[Document]) -> None:
     sales = sorted(unfinished, key=lambda sale: (sale["movie"], sale["date"]))
     if sales:
         log.info("Making tickets of what 1.0 sold for %s showings of movies", len(sales))
-    # All others have got their seats before a ticket whose seats were sold twice gets new ones.
+    # Tickets whose seats were sold twice come last: the new ones must not be anybody's.
     for may_reseat in (False, True):
         for each in sales:
             if sale := database["sales"].find_one({"_id": each["_id"], "upgraded": None}):
@@ -64,7 +65,7 @@ def upgrade_sales(database: Database[Document]) -> None:
 
 
 def _keep_screen(database: Database[Document], movie: Mapping[str, Any]) -> None:
-    """Let a movie have its screen at its time, unless another one has it already."""
+    """Give a movie its screen at its time, unless another one has it already."""
     screen, showtime = movie["screen"], movie["showtime"]
     change = {"$set": {"plays_at": plays_at(screen, showtime)}}
     try:
@@ -133,8 +134,7 @@ def _store(
 ) -> bool:
     """Store a ticket, with other seats and without its key if another ticket has them.
 
-    Returns whether it is done with, which it is not while its seats are taken and it may not get
-    others.
+    Returns False, having stored nothing, when its seats are taken and it may not get others.
     """
     showing, sold = ticket.showing, ticket.seats
     where = f"movie {showing.movie} on {showing.date} at {showing.timing}"

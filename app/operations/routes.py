@@ -17,7 +17,7 @@ from app.web.blueprint import Blueprint
 from app.web.problems import PROBLEMS
 from app.web.reading import REQUEST_ID_HEADER, request_id
 
-PATHS = ("/health/", "/metrics")  # no rate limit, whatever customers send
+PATHS = ("/health/", "/metrics")  # no rate limit, no matter what customers send
 _READY_SECONDS = 4
 
 log = logging.getLogger(__name__)

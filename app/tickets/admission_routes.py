@@ -1,4 +1,4 @@
-"""The door's routes, which are for the staff."""
+"""The door's routes, for the staff."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def admit(
 ) -> tuple[DoorTicket, dict[str, str]]:
     """Admit the people of a ticket
 
-    All who are not in yet, or as many as `people` says; the rest may come later. However many
-    requests arrive at once, they admit no more people than the ticket has seats. The door is open
+    All who are not in yet, or as many as `people` says; the rest may come later. Requests that
+    arrive at once admit no more people than the ticket has seats. The door is open
     from `ADMISSION_HOURS` before the showing until the ticket expires. A refusal shows the
     `ticket`. With an `Idempotency-Key`, a request that is sent again admits once; a key belongs to
     the ticket that it admitted.

@@ -1,4 +1,4 @@
-"""The door: admits the people of each ticket, by its code, and shows staff what they need of it."""
+"""The door: admits the people of a ticket by its code, and shows staff what they need to see."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class AdmissionService:
     def correct(self, admission_code: str, people: int, door: Door) -> DoorTicket:
         """Record that this many people of a ticket are in; 0 undoes its admission.
 
-        Raises TicketNotFound or InvalidRequest, and for more people than are in now, what `admit`
-        raises when the door is not open for them.
+        Raises TicketNotFound or InvalidRequest. If more people are to be in than now, it also
+        raises OtherShowing, TicketExpired or AdmissionNotOpen.
         """
         while True:
             ticket, now = self._find(admission_code), self._clock()

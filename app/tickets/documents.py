@@ -15,7 +15,7 @@ from app.tickets.phones import Phone
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """How many `people` of a ticket are in since the instant `at` (UTC), and who asked by key."""
+    """How many `people` of a ticket are in, since when (UTC), and the requests that had a key."""
 
     at: datetime
     people: int

@@ -22,7 +22,7 @@ from app.domain.showings import Showing
 from app.domain.wanted import Wanted
 
 _MAX_SHOWINGS = 5000
-_QUIET_LOOKS = 8  # in a row, which find what was expected, until it does
+_QUIET_LOOKS = 8  # after this many in a row found what was expected, it seems to be alone
 _SHARE = 8  # one batch claims about one in _SHARE of a house's free seats
 _HOLD_BACK = 0.5  # the probability that a batch leaves a contended house to others
 
@@ -43,8 +43,8 @@ class _Remembered:
         self.house = house
         self.free = SeatMap(house)
         self.is_known = False  # whether `free` says anything
-        self.looked_at = 0  # the number of the batch
-        self.is_contended = False  # a seat was lost that was free a moment before
+        self.looked_at = 0  # the number of the batch that looked last
+        self.is_contended = False  # a batch that had looked still lost a seat
         self.move()
 
     def move(self) -> None:
@@ -138,7 +138,7 @@ class SeatChooser:
         return choices
 
     def lose(self, showing: Showing) -> None:
-        """Note that somebody else had a seat that this batch has tried to get."""
+        """Note that somebody else had a seat that this batch tried to get."""
         house = self._batch[showing]
         house.is_contended = house.looked_at == self._batches
         house.is_known = False

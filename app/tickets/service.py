@@ -33,7 +33,7 @@ _NO_PHONE = {"phone": ["Missing data for required field."]}
 
 
 class Programme(Protocol):
-    """A part of the theatre: it knows what plays under a name, its timing or its number."""
+    """A part of the theatre, which knows what plays under a name: a timing or a movie's number."""
 
     def find(self, name: Any) -> Play:
         """Return what plays under this name; raises a Refusal if nothing does."""
@@ -112,7 +112,7 @@ class TicketService:
         return {}
 
     def phone_faults(self, ticket_id: str, phone: Phone | None) -> dict[str, list[str]]:
-        """Return that the phone is missing, if the ticket was booked with one and none is given."""
+        """Return the fault of a missing phone, if the ticket was booked with one."""
         ticket = self._store.get(ticket_id)
         return _NO_PHONE if ticket and ticket.phone and not phone else {}
 
@@ -129,9 +129,9 @@ class TicketService:
     ) -> Outcome[Ticket]:
         """Sell the wanted seats of a timing or a movie, on `day` or in its next showing.
 
-        The same `request` sells once and returns the same ticket as it is now, whatever has
-        happened since. Raises InvalidRequest, MovieNotFound, NotOnSale, ShowingStarted, SoldOut,
-        NotEnoughSeats, SeatTaken or IdempotencyKeyReused.
+        The same `request` sells once and returns the same ticket as it is now, even if the showing
+        has started or sold out since. Raises InvalidRequest, MovieNotFound, NotOnSale,
+        ShowingStarted, SoldOut, NotEnoughSeats, SeatTaken or IdempotencyKeyReused.
         """
         while True:
             now = self._clock()
@@ -194,7 +194,7 @@ class TicketService:
             except (SoldOut, NotEnoughSeats, SeatTaken):
                 if self._store.get(ticket_id) == ticket:
                     raise
-                continue  # it has changed meanwhile: read it again
+                continue  # it has changed since: read it again
             if moved:
                 return self._views.ticket(moved, now)
 
@@ -215,7 +215,7 @@ class TicketService:
     ) -> list[Ticket]:
         """Return the stored tickets of a timing, a movie or a day, by showing, then seat.
 
-        Raises MovieNotFound.
+        One of them is required. Raises MovieNotFound.
         """
         if movie is not None:
             play = self._catalogue.find(movie)
@@ -325,7 +325,10 @@ class TicketService:
         return ticket
 
     def _changeable(self, ticket_id: str, phone: Phone | None) -> StoredTicket:
-        """Return a ticket if it has this phone, or none, and nobody of it is in."""
+        """Return a ticket with this phone (None: one without), of which nobody is in.
+
+        Raises TicketNotFound, InvalidRequest, PhoneMismatch or AlreadyAdmitted.
+        """
         ticket = self._stored(ticket_id)
         if ticket.phone and not phone:
             raise InvalidRequest(_NO_PHONE)

@@ -34,7 +34,7 @@ from app.tickets.seat_choice import Order, SeatChooser, choose
 
 # In this order the index also lists the tickets of a timing by date.
 SEAT_OF_SHOWING = [(name, ASCENDING) for name in ("screen", "timing", "date", "seat")]
-_MAX_ATTEMPTS = 1000  # each but the last lost a seat to another ticket
+_MAX_ATTEMPTS = 1000  # a request needs another when it lost a seat or its batch left it out
 _NOT_ADMITTED: Document = {"admission": None}  # or has no such field
 
 
@@ -77,7 +77,7 @@ class TicketStore:
         expire_after: timedelta,
         upgrade: Callable[[], None] | None = None,
     ) -> None:
-        """`upgrade` runs once, before the first write, when MongoDB can be used."""
+        """`upgrade` runs once, before the tickets are used for the first time."""
         self._indexes = Indexes(
             database["tickets"],
             unique=[
@@ -98,7 +98,7 @@ class TicketStore:
         return self._indexes.collection
 
     def prepare(self) -> None:
-        """Create the indexes; raises PyMongoError when MongoDB cannot be used."""
+        """Create the indexes; raises PyMongoError when they cannot be created."""
         self._indexes.ensure(max_age=0)
 
     # ---- Changes: each is one write.
@@ -117,7 +117,7 @@ class TicketStore:
         """Store a new ticket with the wanted seats of `showing`, and return it.
 
         Raises SoldOut or NotEnoughSeats when they are not free, SeatTaken when chosen ones are not,
-        and KeyTaken when the key of `request` is in use.
+        KeyTaken when the key of `request` is in use, and BatchLost after too many attempts.
         """
         self._indexes.ensure()
         order = _Order(showing, house, wanted, name, phone, booked_at, request)
@@ -133,7 +133,8 @@ class TicketStore:
 
         By default these are its own seats where all of them are free, or else the best. Returns
         None, having changed nothing, when the ticket has changed since it was read. Raises SoldOut,
-        NotEnoughSeats or SeatTaken when the seats are not free.
+        NotEnoughSeats or SeatTaken when the seats are not free, and BatchLost after too many
+        attempts.
         """
         self._indexes.ensure()
         for _ in range(_MAX_ATTEMPTS):
@@ -235,7 +236,7 @@ class TicketStore:
     def _sell_all(
         self, orders: list[_Order]
     ) -> list[StoredTicket | Refusal | KeyTaken | PyMongoError | None]:
-        """Try to store a ticket for each order; the result None means that it has to come again."""
+        """Try to store a ticket for each order; an order whose result is None has to come again."""
         if unknown := self._chooser.begin(orders):
             self._chooser.learn(self._find_all_taken_seats([unknown])[0])
         outcomes: dict[_Order, StoredTicket | Refusal | KeyTaken | PyMongoError | None] = {}
@@ -304,8 +305,8 @@ class TicketStore:
             {"screen": screen, "date": day, "timing": {"$in": list(of_day)}}
             for (screen, day), of_day in timings.items()
         ]
-        # MongoDB gathers the seats, one document for each showing: to read the tickets themselves
-        # would keep this process busy for ten times as long (docs/decisions/0008).
+        # MongoDB gathers the seats, one document per showing: reading the tickets themselves would
+        # keep this process busy for ten times as long.
         identity = {"screen": "$screen", "timing": "$timing", "date": "$date"}
         gather: list[Document] = [
             {"$match": {"$or": either}},

@@ -1,6 +1,6 @@
 """Tickets and showings as responses show them; instants are in the theatre's time zone.
 
-They are not frozen: that would take a third of the time in which a list of tickets is made.
+They are not frozen, because freezing takes a third of the time that a list of tickets takes.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class JSONResponses(DefaultJSONProvider):
 
 
 class _Number(IntegerConverter):
-    """A whole number in an address, in ASCII digits; Werkzeug's own takes those of any script."""
+    """A whole number in a path, in ASCII digits; Werkzeug's converter takes those of any script."""
 
     regex = "[0-9]{1,9}"
 
@@ -69,12 +69,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         body: Schema | None = None,
         more_faults: MoreFaults | None = None,
     ) -> Callable[[View], View]:
-        """Call the view with the fields that a request carries, as keyword arguments.
+        """Call the view with the fields of a request, as keyword arguments.
 
         Raises InvalidRequest when a field is missing, unknown, repeated or wrong. Then the view is
-        not called, so `more_faults` adds what it would refuse. Fields are named as in the schemas
-        there, and in an InvalidRequest that the view raises; the response names them as the
-        request does.
+        not called, so `more_faults` adds what it would refuse. It names fields as the schemas do,
+        and so does an InvalidRequest of the view; the response names them as the request does.
         """
         reader = RequestReader(headers, query, body, more_faults)
 
@@ -104,7 +103,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         return decorator
 
     def counts(self, what: Literal["booking", "admission"]) -> Callable[[View], View]:
-        """Have the metrics count the successes of a route, without those that are repeated."""
+        """Have the metrics count the successes of a route, but not replays."""
 
         def decorator(view: View) -> View:
             view.counted = what  # type: ignore[attr-defined]
@@ -134,7 +133,7 @@ def configure(app: Flask, staff_key: str | None) -> None:
     app.json = JSONResponses(app)
     app.url_map.merge_slashes = False  # a redirect would be HTML
     app.url_map.converters["number"] = _Number
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # where Flask cuts it in silence
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # longer ones are cut, then refused
     problems.register(app)
 
     @app.before_request

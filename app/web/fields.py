@@ -84,7 +84,7 @@ class TrueOrFalse(fields.Boolean):
 
 
 class Pattern(fields.String):
-    """A string that matches `pattern` as a whole; `message` says that another does not."""
+    """A string that matches `pattern` as a whole; `message` is the error for any other."""
 
     pattern: str
     message: str

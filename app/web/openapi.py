@@ -19,10 +19,10 @@ Box Office books movie tickets, and never sells a seat twice.
 
 - A **timing** is a time of day in the timetable, `HH:MM`. A **showing** is a timing on a date.
   `HH:MM` alone means the next showing. A movie plays daily on a screen, and has showings too.
-- A **ticket** is for one or more seats of one showing. Whoever sold it, it can be viewed, moved,
-  deleted and shown at the door.
-- Bodies are read as JSON whatever their `Content-Type` says. Unknown fields and query
-  parameters are refused, and so is whatever is sent twice.
+- A **ticket** is for one or more seats of one showing. For the timetable or for a movie, it can be
+  viewed, moved, deleted and shown at the door.
+- Bodies are read as JSON, regardless of their `Content-Type`. Unknown fields and query parameters
+  are refused, and so is anything sent twice.
 - Errors are `application/problem+json` (RFC 9457). Programs should look at `code`.
 - With an `Idempotency-Key`, a booking, purchase or admission that is sent again happens once.
 """

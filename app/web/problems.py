@@ -1,4 +1,4 @@
-"""Every failure, as `application/problem+json` (RFC 9457): one table of status, code, sentence."""
+"""Every failure as `application/problem+json` (RFC 9457), with its status and code."""
 
 from __future__ import annotations
 

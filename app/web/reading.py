@@ -178,7 +178,7 @@ def _names(schema: Schema) -> set[str]:
 
 
 def _text(header: str) -> str:
-    """Return the text of a header, which WSGI decodes as Latin-1 whatever it was."""
+    """Return the text of a header, which WSGI decodes as Latin-1 in any case."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:
@@ -193,7 +193,7 @@ def _read_query(request: Request, _: Schema) -> _Sent:
 
 
 def _read_body(request: Request, _: Schema) -> _Sent:
-    """Read the body as JSON whatever its Content-Type says; none at all is `{}`."""
+    """Read the body as JSON, regardless of its Content-Type; an empty body is `{}`."""
     try:
         body = request.get_data()
     except ClientDisconnected:

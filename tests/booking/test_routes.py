@@ -611,7 +611,7 @@ class TestUpdate:
         assert refused["seats_left"] == 0
         assert view(client, ticket).json == ticket
 
-    def test_a_ticket_that_is_already_there_meanwhile_is_not_refused(
+    def test_a_ticket_that_another_request_has_moved_there_is_not_refused(
         self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ticket = book(client)
@@ -781,7 +781,7 @@ class TestView:
 
 
 class TestDaylightSaving:
-    """Instants have the offset of their own day."""
+    """Each instant has the offset of its day."""
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:

@@ -21,7 +21,7 @@ def test_pages_work_in_a_browser(tmp_path: Path, request: pytest.FixtureRequest)
     pictures = Path(request.config.getoption("--pictures") or tmp_path)
     environ = {
         "THEATRE_TIMEZONE": "Asia/Kolkata",
-        "ADMISSION_HOURS": "48",  # tomorrow's doors are open, whatever the time is now
+        "ADMISSION_HOURS": "48",  # tomorrow's doors are open at any time of day
         "STAFF_KEY": STAFF_KEY,
         "TRUSTED_PROXIES": "1",  # which one of the tests plays
     }

@@ -25,7 +25,7 @@ def test_an_id_has_128_random_bits() -> None:
     assert len({each[21] for each in ids}) == 4  # the last 2 bits
 
 
-def test_each_place_of_a_code_takes_all_characters() -> None:
+def test_every_character_occurs_in_every_place_of_a_code() -> None:
     codes = {new_admission_code() for _ in range(2000)}
     assert len(codes) == 2000
     for place in range(12):

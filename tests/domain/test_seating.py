@@ -157,8 +157,8 @@ def test_a_family_leaves_no_single_where_another_row_allows_it() -> None:
     assert labels(seats.best(4)) == "A1 A2 A3 A4"
 
 
-def test_a_hole_is_filled_first() -> None:
-    # D5 is in the corner, but whoever comes later might have to sit there alone.
+def test_a_single_seat_is_filled_first() -> None:
+    # D5 is in the corner, but a later customer might have to sit there alone.
     seats = SeatMap(SMALL, free_seats("D4"))
     assert labels(seats.best(1)) == "D5"
 
@@ -190,7 +190,7 @@ def test_the_last_row_may_be_shorter() -> None:
     assert labels(seats.best(1), house) == "B2"
 
 
-def test_near_a_place_no_hole_is_filled_first() -> None:
+def test_near_a_place_single_seats_are_not_filled_first() -> None:
     seats = SeatMap(SMALL, free_seats("D4"))
     assert labels(seats.best(1, near=seat("A2"))) == "A2"
 

@@ -39,7 +39,7 @@ def test_it_is_asked_for_as_the_request_had_it(wanted: Wanted, asked: dict[str, 
         Wanted(20, tuple(range(1, 21)), "seats"),
     ],
 )
-def test_what_the_house_has_is_no_fault(play: Play, wanted: Wanted) -> None:
+def test_seats_that_the_house_has_are_not_a_fault(play: Play, wanted: Wanted) -> None:
     assert wanted.faults(play) == {}
 
 

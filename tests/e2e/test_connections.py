@@ -31,7 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def exchange(service: Service, sent: bytes, end: bool = False) -> bytes:
-    """Send bytes over a connection of their own; return all that comes until it is closed."""
+    """Send bytes over a new connection; return all that comes until it is closed."""
     with socket.create_connection((HOST, service.port), timeout=15) as connection:
         connection.sendall(sent)
         if end:

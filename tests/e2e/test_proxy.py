@@ -100,6 +100,6 @@ def test_a_forged_address_is_not_believed(proxy: int) -> None:
 @pytest.mark.parametrize(
     "path", ["/box/metrics", "/box//metrics", "/box/%2Fmetrics", "/box/./metrics"]
 )
-def test_figures_are_kept_from_customers(proxy: int, path: str) -> None:
+def test_metrics_are_not_public(proxy: int, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
         page_at(proxy, path)

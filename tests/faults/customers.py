@@ -102,7 +102,7 @@ class Customers:
         wait_until(lambda: len(self.tickets) >= wanted)
 
     def verdict(self, tickets: Any) -> Verdict:
-        """Compare what was answered with the collection of tickets."""
+        """Compare the responses with the collection of tickets."""
         stored = self._stored(tickets)
         by_key = Counter(ticket["request"]["key"] for ticket in stored.values())
         by_seat = Counter(seat for ticket in stored.values() for seat in _places(ticket))
@@ -161,7 +161,7 @@ class Customers:
             time.sleep(0.05)
 
     def _ask(self, connection: Connection, house: House, people: int, key: str) -> Answer:
-        """Send one request for a ticket, and note what is answered."""
+        """Send one request for a ticket, and note the response."""
         answer = house.booking(key, amount=people)(connection)
         self.statuses[answer.status, answer.code] += 1
         if answer.status == 201:
@@ -193,7 +193,7 @@ class Visitors(Customers):
         self.unexpected: Counter[str] = Counter()
 
     def verdict(self, tickets: Any) -> Verdict:
-        """Compare what the doors were answered with the collection of tickets.
+        """Compare the responses at the doors with the collection of tickets.
 
         Here `missing` were let in and are not recorded; `doubled` are more than the ticket has
         seats; `unanswered` are recorded as inside, though nobody let them in.

@@ -52,8 +52,8 @@ def is_ready(client: FlaskClient) -> bool:
 
 
 def is_over(client: FlaskClient, log: Log) -> bool:
-    """Tell whether the service can be used, and has logged that it can be again."""
-    return is_ready(client) and warnings(log)[-1] == "MongoDB can be used again"
+    """Return whether the service is ready, and has logged that MongoDB is available again."""
+    return is_ready(client) and warnings(log)[-1] == "MongoDB is available again"
 
 
 @pytest.fixture

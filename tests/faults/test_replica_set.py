@@ -1,4 +1,4 @@
-"""A replica set loses its primary, or fails in the ways that MongoDB can be told to."""
+"""A replica set loses its primary, or fails at the points that MongoDB has for tests."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_with_a_new_key_for_each_try_customers_get_tickets_that_they_do_not_know
 
 @pytest.fixture
 def patient_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
-    """The replica set, whose primary stays so for a while though it hears nothing of the others."""
+    """The replica set, whose primary stays primary for a while although it hears no other node."""
     replica_set.wait_until_whole()
     replica_set.set_election_timeout(60_000)
     yield replica_set

@@ -48,13 +48,13 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 
 
 class HastyCustomers(Customers):
-    """Customers each of whom leaves for good when not answered."""
+    """Customers who leave for good when they get no response."""
 
     def _book(self, connection: Connection, house: House, people: int) -> bool:
         return self._ask(connection, house, people, str(uuid4())).status != 0
 
 
-def test_sigterm_answers_what_is_under_way(tmp_path: Path, rounds: int, report: Report) -> None:
+def test_sigterm_finishes_requests_in_flight(tmp_path: Path, rounds: int, report: Report) -> None:
     verdicts, seconds = [], []
     for number in range(rounds):
         data_dir = tmp_path / str(number)
@@ -79,7 +79,7 @@ def test_sigterm_answers_what_is_under_way(tmp_path: Path, rounds: int, report: 
     assert all(verdict.is_clean for verdict in verdicts), verdicts
 
 
-def test_a_service_without_mongodb_lives_is_not_ready_and_recovers(tmp_path: Path) -> None:
+def test_without_mongodb_the_service_is_live_but_not_ready_and_recovers(tmp_path: Path) -> None:
     mongodb_port = free_port()
     environ = {"MONGODB_URI": f"mongodb://{HOST}:{mongodb_port}", "WORKERS": "1"}
     process = start_process(tmp_path, port := free_port(), environ, stderr=subprocess.DEVNULL)
@@ -117,7 +117,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
-def test_on_a_full_disk_it_refuses_and_with_room_again_it_has_every_answered_ticket(
+def test_on_a_full_disk_it_refuses_and_loses_no_confirmed_ticket(
     small_disk: Path, report: Report
 ) -> None:
     with running_service(small_disk, environ=WORKERS) as service:

@@ -138,7 +138,7 @@ def test_the_start_survives_indexes_that_mongodb_refuses(
 
     wait_until(is_over, seconds=5)
     book(client)
-    assert warnings()[1:] == ["MongoDB can be used again"]
+    assert warnings()[1:] == ["MongoDB is available again"]
 
 
 KEY = IndexModel("request.key", unique=True, sparse=True)
@@ -150,7 +150,9 @@ def indexes_that_expire(database: Database[Any], hours: float) -> Indexes:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_services_that_differ_in_expiry_do_not_take_turns(database: Database[Any]) -> None:
+def test_services_that_differ_in_expiry_do_not_keep_overwriting_each_other(
+    database: Database[Any],
+) -> None:
     eight, nine = (indexes_that_expire(database, hours) for hours in (8, 9))
     for indexes in (eight, nine, eight):
         indexes.ensure()
@@ -177,7 +179,7 @@ def test_lost_indexes_of_movies_are_back_before_the_next_movie(
 
 
 class Upgrade:
-    """An upgrade that fails as long as it is told to."""
+    """An upgrade that fails until the test lets it succeed."""
 
     def __init__(self, *failures: pymongo.errors.PyMongoError) -> None:
         self.failures = [*failures]
@@ -264,7 +266,7 @@ def test_until_the_upgrade_succeeds_tickets_are_neither_sold_nor_changed(
     assert_refused(client.get("/"), 503, "database_unavailable")
     assert_refused(client.get("/health/ready"), 503, "database_unavailable")
     assert [line["message"] for line in log() if line["level"] == "WARNING"] == [
-        "MongoDB cannot be used; responding with 503 until it can: not now"
+        "MongoDB is unavailable; responding with 503: not now"
     ]
     assert database["tickets"].count_documents({}) == 1
 

@@ -1,4 +1,4 @@
-"""How often a request asks MongoDB: a fixed, small number of times, however much is stored."""
+"""How often a request asks MongoDB: a small, fixed number of times, no matter what is stored."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_seat_that_another_process_has_got_costs_a_look_and_an_insert(
         assert sent in ([LOOK, "insert"], ["insert", LOOK, "insert"])
 
 
-def test_a_process_with_company_looks_again(
+def test_a_process_that_is_not_alone_looks_again(
     alone: FlaskClient, other: FlaskClient, commands: Commands
 ) -> None:
     book(alone, seat=1)

@@ -129,7 +129,7 @@ def test_two_movies_cannot_share_a_screen_and_a_time(client: FlaskClient) -> Non
     assert len(ok(client.get("/api/movies"))) == 4
 
 
-def test_of_movies_scheduled_at_once_one_gets_the_screen(
+def test_only_one_of_the_movies_scheduled_at_once_gets_the_screen(
     mongod_database: Database[Any], settings: Settings, clock: Clock, rounds: int
 ) -> None:
     app = create_app(mongod_database, settings=settings, clock=clock)
@@ -159,7 +159,7 @@ def test_movies_at_different_times_of_one_screen_do_not_clash(house: FlaskClient
     assert [movie["free_seats"] for movie in ok(house.get("/api/movies"))] == [0, 0]
 
 
-def test_the_timetable_is_played_in_a_house_of_its_own(house: FlaskClient) -> None:
+def test_the_timetable_plays_in_a_separate_house(house: FlaskClient) -> None:
     ticket = book(house, timing="18:00", seats=[1, 2])
     bought = ok(buy(house, seats=[1, 2]), 201)
     assert (ticket["seats"], ticket["screen"]) == (bought["seats"], None)
@@ -368,7 +368,7 @@ def test_a_ticket_has_the_name_and_the_phone_of_its_buyer(house: FlaskClient) ->
     assert (named["name"], named["phone"]) == ("Asha", None)
 
 
-def test_a_ticket_without_a_phone_is_deleted_by_whoever_has_its_id(house: FlaskClient) -> None:
+def test_anyone_who_has_its_id_can_delete_a_ticket_without_a_phone(house: FlaskClient) -> None:
     ticket = ok(buy(house, amount=10), 201)
     path = f"/tickets/{ticket['ticket_id']}"
     headers = {"Ticket-Phone": ASHA["phone"]}
@@ -530,13 +530,13 @@ def test_bad_input_changes_nothing(
     assert add_screen(house)["screen"] == 2  # no number is lost either
 
 
-def test_of_seat_seats_and_amount_one_may_be_sent(house: FlaskClient) -> None:
+def test_only_one_of_seat_seats_and_amount_may_be_sent(house: FlaskClient) -> None:
     for several in ({"seat": 1, "amount": 1}, {"seat": 1, "seats": [2], "amount": 3}):
         refused = assert_refused(buy(house, **several), 400, "invalid_request")
         assert refused["errors"].keys() == several.keys()
 
 
-def test_a_seat_or_a_date_that_is_not_there_is_named_with_the_rest(house: FlaskClient) -> None:
+def test_an_unknown_seat_or_date_is_named_with_the_other_bad_fields(house: FlaskClient) -> None:
     for date in ("2046-11-21", "2046-12-23"):
         refused = assert_refused(
             buy(house, "short", seat=11, date=date, name=""), 400, "invalid_request"

@@ -95,7 +95,7 @@ def test_counters_older_than_screens_and_movies_give_new_numbers(
 
 
 @pytest.mark.parametrize("has_index", [True, False])
-def test_of_movies_scheduled_at_once_one_gets_the_screen(
+def test_only_one_of_the_movies_scheduled_at_once_gets_the_screen(
     mongod_database: Database[Any], has_index: bool, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     """Without the unique index, which is the control, several get it."""

@@ -292,9 +292,9 @@ def behind_proxies(
 @pytest.mark.parametrize(
     ("proxies", "forwarded", "is_limited"),
     [
-        # Without a proxy the address is that of the connection, whatever a client says.
+        # Without a proxy the address is that of the connection, no matter what a client sends.
         (0, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], True),
-        # A proxy adds the address at the end, whatever a client has put in front.
+        # A proxy adds the address at the end, no matter what a client has put in front.
         (1, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], False),
         (1, ["192.0.2.1, 192.0.2.9", "192.0.2.2, 192.0.2.9", "192.0.2.3, 192.0.2.9"], True),
         (2, ["9, 192.0.2.1, 10.0.0.1", "9, 192.0.2.2, 10.0.0.1", "192.0.2.3, 10.0.0.1"], False),

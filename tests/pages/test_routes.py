@@ -90,7 +90,7 @@ def test_the_page_of_an_unknown_ticket_is_404(client: FlaskClient) -> None:
     assert_page(client.get("/tickets/nobody-has-this", headers=BROWSER), 404)
 
 
-def test_a_page_opens_while_the_database_is_away(
+def test_a_page_opens_while_the_database_is_unavailable(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:

@@ -40,7 +40,7 @@ def days() -> Iterator[str]:
 
 
 class Theatre(Front):
-    """Services that share a database, and houses there that no other test has used.
+    """Services that share a database, and houses in it that no other test has used.
 
     Clients connect to the services in turn.
     """
@@ -86,7 +86,7 @@ class Theatre(Front):
         return house
 
     def new_house(self, seats: int | None) -> House:
-        """Return a new house of a movie with this many seats; None means of the timetable."""
+        """Return a new house of a movie with this many seats, or of the timetable for None."""
         return self.house_of_movie(seats) if seats else self.house()
 
 
@@ -163,5 +163,5 @@ def without(mongod: EmbeddedMongoDB) -> Iterator[Without]:
 
 
 def goes_wrong(attempt: Callable[[], bool]) -> bool:
-    """Return whether an attempt goes wrong, one of many; a race need not happen each time."""
+    """Return whether one of many attempts goes wrong; a race need not happen each time."""
     return any(attempt() for _ in range(20))

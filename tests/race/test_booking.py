@@ -43,7 +43,7 @@ def book(front: Front, house: House, *parties: int) -> list[Any]:
     return [answer.body for answer in answers]
 
 
-def test_a_crowd_gets_an_answer_each(four_workers: Theatre, rounds: int) -> None:
+def test_every_request_of_a_crowd_is_answered(four_workers: Theatre, rounds: int) -> None:
     # At full length, 10,000 requests from 500 connections.
     crowd = 500 * rounds
     booking = four_workers.house().booking()
@@ -71,9 +71,7 @@ class TestSingles:
         theatre = without("unique_seats")
         assert goes_wrong(lambda: len(tickets_of(rush(theatre, theatre.house()))) > CAPACITY)
 
-    def test_the_first_sales_of_a_showing_refuse_nobody(
-        self, theatre: Theatre, rounds: int
-    ) -> None:
+    def test_racing_first_sales_all_succeed(self, theatre: Theatre, rounds: int) -> None:
         for _ in range(rounds):
             house = theatre.house_of_movie(BUYERS)
             answers = theatre.all_at_once([house.booking()] * BUYERS, clients=BUYERS)
@@ -178,7 +176,7 @@ class TestParties:
 
 
 def possible(party: Party, sold: Sequence[Party], seats: int) -> range:
-    """Return how many seats may have been free at a moment at which this party was waiting."""
+    """Return how many seats may have been free at some moment while this party was waiting."""
     before = sum(each.people for each in sold if each.answered_at < party.asked_at)
     by_then = sum(each.people for each in sold if each.asked_at < party.answered_at)
     return range(seats - by_then, seats - before + 1)

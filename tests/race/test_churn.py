@@ -20,7 +20,7 @@ from tests.traffic import House, admitting, correcting, deleting, moving
 
 
 class Customer:
-    """Books, buys, moves, admits and deletes at random, and remembers what was answered."""
+    """Books, buys, moves, admits and deletes at random, and remembers the responses."""
 
     def __init__(self, connection: Connection, houses: list[House], seed: int) -> None:
         self._connection = connection
@@ -148,7 +148,7 @@ class Rush:
         wait_until(lambda: any(answer.status in statuses for answer in self.answers[seen:]))
 
 
-def test_a_killed_mongod_comes_back_and_has_every_answered_ticket(
+def test_a_killed_mongod_comes_back_with_every_confirmed_ticket(
     service: Service, theatre: Theatre, rounds: int
 ) -> None:
     for _ in range(min(rounds, 3)):

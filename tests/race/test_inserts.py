@@ -1,7 +1,7 @@
 """What selling one house from several services costs: how many documents MongoDB is offered.
 
 A process that tries to sell a seat which another one has just sold has to try again. If all of
-them tried the seats in the same order, four services would offer about four documents a ticket.
+them tried the seats in the same order, four services would offer about four documents per ticket.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Rush = Callable[[Theatre], list[Request]]
 
 
 def inserts_per_ticket(front: Front, theatre: Theatre, rush: Rush, times: int) -> float:
-    """Send a rush on new houses of the theatre there this many times; count what MongoDB gets."""
+    """Send a rush on new houses this many times; return the inserts offered per ticket sold."""
     sold = offered = 0
     with theatre.collection("tickets") as tickets:
         for _ in range(times):

@@ -53,7 +53,7 @@ PARTIES = (4, 3, 2, 4, 3, 2), (3, 2, 4, 3, 2, 3)  # 18 and 17 people, in houses 
 
 @dataclass
 class Shuttle:
-    """Parties that move between two nearly full houses, and what a reader sees meanwhile."""
+    """Parties that move between two nearly full houses, and what a reader sees as they do."""
 
     theatre: Theatre
     booked: list[list[int]] = field(default_factory=list)  # in both houses, at each look

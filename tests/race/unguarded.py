@@ -1,6 +1,6 @@
-"""The service with one of its guards taken away, for the controls of the races.
+"""The service with one of its guards removed, for the controls of the races.
 
-Without them, a race could pass for lack of a race.
+Without a control, a test could pass only because its requests never race.
 """
 
 from __future__ import annotations

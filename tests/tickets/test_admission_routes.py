@@ -717,7 +717,7 @@ class TestStaff:
 
 @pytest.mark.slow
 class TestAdmissionCodeAlone:
-    """Whoever has photographed a QR code tries it everywhere.
+    """Somebody who has photographed a QR code tries it everywhere.
 
     Nobody needs a code for the lists of tickets, which are open where there is no staff key. So
     no attempt asks for those of the ticket's own timing.

@@ -62,7 +62,7 @@ def test_full_width_forms_and_digits_of_any_script_are_read(text: str) -> None:
     list("\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202d\u202e\u2060")
     + list("\u2066\u2068\u2069\ufe0e\ufe0f\ufeff\U000e0001\U000e0100"),
 )
-def test_what_is_invisible_is_left_out(mark: str) -> None:
+def test_invisible_characters_are_dropped(mark: str) -> None:
     phone = parse_phone(f" {mark} +91 98765{mark}{mark} 43210 {mark}", "IN")
     assert (phone.given, phone.e164) == ("+91 98765 43210", "+919876543210")
 
@@ -75,7 +75,7 @@ def test_what_is_invisible_is_left_out(mark: str) -> None:
         *("#5", " #5", ";ext=5", ";EXT=5", ", ext. 5", "; ext 5", " ｅｘｔ．５", " ext. ५"),
     ],
 )
-def test_tel_in_front_and_an_extension_behind_are_read(before: str, behind: str) -> None:
+def test_a_leading_tel_and_a_trailing_extension_are_accepted(before: str, behind: str) -> None:
     text = f"{before}+91 98765-43210{behind}"
     phone = parse_phone(text, "IN")
     assert (phone.given, phone.e164) == (text.lstrip("\u202a"), "+919876543210")
@@ -150,7 +150,7 @@ def test_up_to_250_characters_are_read() -> None:
         parse_phone(text + ".", "IN")
 
 
-def test_what_is_invisible_does_not_count() -> None:
+def test_invisible_characters_do_not_count() -> None:
     assert parse_phone("9876543210" + "\u200b" * 1000, "IN").given == "9876543210"
 
 

@@ -582,7 +582,9 @@ class TestMoviesTicket:
         assert patch(client, ticket, None, seat=1).json["title"] == "Sholay"
         assert patch(client, ticket, None, date="2046-11-25").json["title"] == "Deewaar"
 
-    def test_timing_and_movie_are_not_exchanged(self, client: FlaskClient, movie: int) -> None:
+    def test_a_ticket_does_not_move_between_timetable_and_movies(
+        self, client: FlaskClient, movie: int
+    ) -> None:
         bought, booked = buy(client, movie), book(client)
         for timing in ("18:00", "21:00"):
             refused = patch(client, bought, None, timing=timing)

@@ -85,7 +85,7 @@ class Process:
             waiting = [order for order in waiting if order not in outcomes]
             if not waiting:
                 return [outcomes[order] for order in orders]
-        raise AssertionError("these orders come again for ever")
+        raise AssertionError("these orders come again forever")
 
     def settle(self, batches: int = QUIET_LOOKS + 1) -> None:
         """Sell in a quiet house until this process takes itself to be the only one."""
@@ -234,7 +234,9 @@ class TestChoice:
             free.take(expected[-1])
         assert process.batch(*(party(amount) for amount in (4, 1, 3, 2))) == expected
 
-    def test_a_crowd_sits_near_a_place_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_crowd_sits_near_the_place_of_its_process(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("random.randint", lambda _, last: last - 1)
         process = Process(20)
         free = SeatMap(HOUSE, [20])

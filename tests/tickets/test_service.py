@@ -256,7 +256,7 @@ class TestDelete:
 
 
 class TestQuestions:
-    def test_tickets_of_nothing_in_particular_are_not_listed(self, service: TicketService) -> None:
+    def test_a_list_needs_a_timing_a_movie_or_a_day(self, service: TicketService) -> None:
         with pytest.raises(ValueError, match="name a timing, a movie or a day"):
             service.tickets()
 

@@ -136,7 +136,7 @@ class TestAdd:
                 add(amount=amount)
         assert taken(store, EVENING, NIGHT) == [{1, 2, 3, 4, 5, 6}, set()]
 
-    def test_each_showing_has_a_house_for_itself(self, store: TicketStore, add: Add) -> None:
+    def test_showings_do_not_share_seats(self, store: TicketStore, add: Add) -> None:
         showings = EVENING, NIGHT, NEXT_EVENING, MOVIE, OTHER_MOVIE
         for showing in showings:
             add(showing, amount=6)
@@ -224,7 +224,7 @@ class TestAdd:
         assert add_to(store, NIGHT).seats == (1,)
         assert inserted == [1, 1, 1]
 
-    def test_after_an_outage_the_seats_are_not_taken_for_sold(
+    def test_after_an_outage_unsold_seats_are_sold(
         self, store: TicketStore, add: Add, before_insert: Callable[..., None]
     ) -> None:
         for _ in range(12):  # until it takes itself to be the only one

@@ -408,7 +408,7 @@ def test_the_second_movie_gets_the_screen_at_a_start_after_the_first_was_deleted
     assert assert_refused(third, 409, "screen_busy")["movie"] == 4
 
 
-# ---- Once: however often, by however many, and however it ends
+# ---- Each purchase becomes one ticket, even if starts are repeated, concurrent or interrupted
 
 
 def test_a_second_start_changes_nothing(
@@ -494,14 +494,14 @@ def test_another_service_may_drop_the_old_index_first(
             assert start(old).get("/health/ready").status_code == 200
 
 
-def test_as_long_as_a_service_of_1_0_creates_its_index_nothing_is_upgraded(
+def test_nothing_is_upgraded_while_a_service_of_1_0_creates_its_index(
     old: Database[Any], start: Start, log: Callable[[], list[Any]], upgraded: Callable[..., Any]
 ) -> None:
     expected = upgraded(OLD)
     # It is there although it was dropped, and lets a movie and the timetable not share a seat.
     with failing(old.client, INDEX_NOT_FOUND, ["dropIndexes"]):
         assert start(old).get("/health/ready").status_code == 503
-    warnings = [line["message"] for line in log() if "cannot be used" in line["message"]]
+    warnings = [line["message"] for line in log() if "is unavailable" in line["message"]]
     assert [message.partition(": ")[2].partition(" dup key")[0] for message in warnings] == [
         "E11000 duplicate key error collection: upgrade.tickets index: timing_1_date_1_seat_1"
     ]
@@ -629,7 +629,7 @@ def seats_by_purchase(client: FlaskClient, movie: int, date: str) -> list[list[i
     return [each["seats"] for each in sorted(tickets, key=lambda each: each["ticket_id"][12:])]
 
 
-def test_who_gets_other_seats_takes_nobodys(old: Database[Any], start: Start) -> None:
+def test_a_ticket_that_gets_other_seats_takes_nobodys(old: Database[Any], start: Start) -> None:
     old["sales"].insert_many([sale(3, "2034-05-05", [1]), sale(4, "2034-05-05", [2, 3])])
     client = start(old)
     assert seats_by_purchase(client, 3, "2034-05-05") == [[1]]

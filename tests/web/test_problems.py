@@ -1,4 +1,4 @@
-"""Whatever goes wrong is answered as problem+json, and tells nothing that it should not."""
+"""Every failure is problem+json, and reveals nothing that it should not."""
 
 from __future__ import annotations
 

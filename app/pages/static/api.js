@@ -91,7 +91,7 @@ export function onSubmit(form, action) {
   });
 }
 
-/** Open the page of a ticket; until this page goes, a second click does nothing. */
+/** Open the page of a ticket; the promise lasts until then, so a second click does nothing. */
 export function goToTicket({ ticket_id }) {
   location.assign(new URL(`tickets/${ticket_id}`, root));
   return new Promise((resume) => addEventListener("pagehide", resume, { once: true }));
@@ -103,7 +103,7 @@ export function phoneHeader(phone) {
   return { "Ticket-Phone": String.fromCharCode(...new TextEncoder().encode(phone)) };
 }
 
-/** Write the labels of seats after a word, and neighbours in short: "seats B2–B5, C1". */
+/** Write a word and the labels of seats, with neighbours as a range: "seats B2–B5, C1". */
 export function seatsInWords(labels, word = "seat") {
   return `${word}${labels.length > 1 ? "s" : ""} ${inRuns(labels)}`;
 }

@@ -45,7 +45,7 @@ export class Choice {
       this.sending = false;
       if (answer.body.code === "seat_taken") this.showSeats({ ...this.slot, free_seats: answer.body.free_seats });
       else if (!answer.ok) showRefusal(this.form, answer.body);
-      this.refresh(); // meanwhile the form can be sent again
+      this.refresh(); // not awaited, so that the form can be sent again at once
     });
   }
 
@@ -84,7 +84,7 @@ export class Choice {
       this.date = next.body.map((slot) => slot.date).sort()[0];
     }
     const { date, timing } = this;
-    const movie = this.mine?.movie; // its ticket only ever changes its day and its seats
+    const movie = this.mine?.movie; // here, a movie's ticket can change only its day and seats
     const showing = movie ? { date, movie } : timing && { date, timing };
     const [slots, slot] = await Promise.all([
       !movie && ask("GET", `?${new URLSearchParams({ date })}`, { signal }),

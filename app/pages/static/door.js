@@ -165,11 +165,11 @@ let turn = Promise.resolve();
 /**
  * Admit one code after the other, so that each verdict is about the people in front.
  *
- * Without `people`, all of the ticket who are not in yet.
+ * Without `people`, everyone of the ticket who is not in yet.
  */
 function admit(scanned, people) {
   const admission_code = scanned.toUpperCase().replace(/[\s-]/g, "");
-  // Scanned again out of impatience, it would be told that it is already in.
+  // An impatient second scan would be refused: its people are already in.
   if (waiting.has(admission_code)) return turn;
   waiting.add(admission_code);
   // A bug in one admission does not stop the next.

@@ -108,7 +108,7 @@ onSubmit(parts.cancel, async () => {
   const headers = ticket.phone ? phoneHeader(by("phone").value) : {};
   const { ok, status, body } = await ask("DELETE", `tickets/${id}`, { headers });
   // Not found: an earlier attempt had deleted it, and its response was lost.
-  if (ok || status === 404) end("Ticket cancelled", "It is on sale again.");
+  if (ok || status === 404) end("Ticket cancelled", "Its seats are on sale again.");
   else showRefusal(parts.cancel, body);
 });
 
