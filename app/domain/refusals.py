@@ -40,7 +40,7 @@ class PhoneMismatch(Refusal):
     """The ticket exists, but was booked with another phone, or without one."""
 
     code = "phone_mismatch"
-    detail = "This ticket was booked with another phone number."
+    detail = "This is not the phone number that the ticket was booked with."
 
 
 class TicketNotFound(Refusal):
@@ -147,7 +147,7 @@ class AlreadyAdmitted(Refusal):
     """
 
     code = "already_admitted"
-    detail = "This ticket has already been admitted."
+    detail = "People with this ticket have already been admitted."
     example = {"admitted_at": "2026-11-22T17:41:05+05:30", "admitted": 4, "people_left": 0}
 
 

@@ -103,7 +103,8 @@ class SeatMap:
         if amount == self._free:
             return tuple(self)
         if near is None:
-            focus = _Focus(self.house.seats_per_row - 1, len(self._rows) - 1, singles_count=True)
+            width = min(self.house.seats, self.house.seats_per_row)
+            focus = _Focus(width - 1, len(self._rows) - 1, singles_count=True)
         else:
             row, column = divmod(near - 1, self.house.seats_per_row)
             focus = _Focus(2 * column, 2 * row, singles_count=False)

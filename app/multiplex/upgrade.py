@@ -152,7 +152,7 @@ def _store(
         else:
             if ticket.seats != sold:
                 log.warning(
-                    "Seats %s of %s were sold twice; the second ticket now has %s",
+                    "Some of the seats %s of %s were sold twice; the second ticket now has %s",
                     _listed(sold),
                     where,
                     _listed(ticket.seats),
@@ -170,9 +170,11 @@ def _store(
         seats = free.best(len(sold), near=sold[0])
         if not seats:
             log.error(
-                "Seats %s of %s were sold twice, and too few are left: no ticket for the second",
+                "Some of the seats %s of %s were sold twice and too few are free: "
+                "purchase %s gets no ticket",
                 _listed(sold),
                 where,
+                ticket.secret,
             )
             return True
         ticket = replace(ticket, seats=seats)

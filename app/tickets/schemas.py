@@ -14,7 +14,7 @@ from app.tickets.phones import parse_phone
 from app.web.fields import Day, NumberInText, Pattern, Timing, WholeNumber
 
 MAX_NUMBER = 2**31 - 1  # of screens, movies and seats
-_FROM_ONE = "Seats are numbered from 1."
+_FROM_ONE = "Not a seat; seats are numbered from 1."
 
 
 class TicketId(Pattern):

@@ -12,8 +12,9 @@ that has a batch to itself looks first and gets the best seats. docs/decisions/0
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from app.domain.refusals import NotEnoughSeats, Refusal, SeatTaken, SoldOut
@@ -22,6 +23,7 @@ from app.domain.showings import Showing
 from app.domain.wanted import Wanted
 
 _MAX_SHOWINGS = 5000
+MAX_AGE_SECONDS = 0.1  # for which a lone request trusts what is remembered
 _QUIET_LOOKS = 8  # after this many in a row found what was expected, it seems to be alone
 _SHARE = 8  # one batch claims about one in _SHARE of a house's free seats
 _HOLD_BACK = 0.5  # the probability that a batch leaves a contended house to others
@@ -44,6 +46,7 @@ class _Remembered:
         self.free = SeatMap(house)
         self.is_known = False  # whether `free` says anything
         self.looked_at = 0  # the number of the batch that looked last
+        self.looked_at_time = 0.0  # in seconds
         self.is_contended = False  # a batch that had looked still lost a seat
         self.move()
 
@@ -55,7 +58,9 @@ class _Remembered:
 class SeatChooser:
     """Chooses seats for one batch after another, from one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` returns seconds."""
+        self._clock = clock
         self._remembered: dict[Showing, _Remembered] = {}
         self._batch: dict[Showing, _Remembered] = {}
         self._batches = 0
@@ -80,17 +85,26 @@ class SeatChooser:
                 house = self._remembered[showing] = _Remembered(order.house)
             self._batch[showing] = house
             amounts[showing] += wanted.amount
-            # The more seats are free, the less it matters that others have sold some.
-            is_old = self._batches - house.looked_at > len(house.free) // 2 or len(orders) == 1
             if (
                 not house.is_known
                 or house.is_contended
-                or (is_old and (wanted.is_party or not self._is_alone))
+                or self._is_too_old(house, wanted, is_lone=len(orders) == 1)
                 or amounts[showing] > len(house.free)
                 or not all(seat in house.free for seat in wanted.seats)
             ):
                 unknown.add(showing)
         return unknown
+
+    def _is_too_old(self, house: _Remembered, wanted: Wanted, is_lone: bool) -> bool:
+        """Return whether others may free or take the best seats unnoticed."""
+        if wanted.seats:
+            return False
+        if is_lone:
+            is_old = self._clock() - house.looked_at_time > MAX_AGE_SECONDS
+            return is_old or wanted.is_party or not self._is_alone
+        # The more seats are free, the less it matters that others have sold some.
+        is_old = self._batches - house.looked_at > len(house.free) // 2
+        return is_old and not self._is_alone
 
     def learn(self, taken: Mapping[Showing, Set[int]]) -> None:
         """Remember which seats of these showings are taken."""
@@ -101,7 +115,8 @@ class SeatChooser:
                 as_expected = len(free) == len(house.free)
                 self._quiet_looks = self._quiet_looks + 1 if as_expected else 0
                 house.is_contended &= not as_expected
-            house.free, house.is_known, house.looked_at = free, True, self._batches
+            house.free, house.is_known = free, True
+            house.looked_at, house.looked_at_time = self._batches, self._clock()
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
         """Return for each order the seats to try, its refusal, or None if it has to come again."""

@@ -121,7 +121,7 @@ test("a customer books seat B2, moves to seat A3 of another showing, prints and 
     await page.getByRole("button", { name: "Cancel", exact: true }).click();
     await page.getByLabel("The phone number you booked with").fill(RAVI.phone);
     await page.getByRole("button", { name: "Cancel the ticket" }).click();
-    await page.getByText("This ticket was booked with another phone number.").waitFor();
+    await page.getByText("This is not the phone number that the ticket was booked with.").waitFor();
     await page.getByLabel("The phone number you booked with").fill("+91 9876543210");
     await page.getByRole("button", { name: "Cancel the ticket" }).click();
     await page.getByRole("heading", { name: "Ticket cancelled" }).waitFor();

@@ -40,7 +40,7 @@ def singles(free: set[int], house: House) -> int:
 def rank(seats: tuple[int, ...], free: set[int], house: House, near: int | None) -> Rank:
     rows = {row_of(seat, house) for seat in seats}
     if near is None:
-        focus = house.seats_per_row - 1, row_of(house.seats, house)
+        focus = min(house.seats, house.seats_per_row) - 1, row_of(house.seats, house)
     else:
         focus = 2 * ((near - 1) % house.seats_per_row), 2 * row_of(near, house)
     return (

@@ -61,6 +61,7 @@ def watched(
 ) -> Iterator[FlaskClient]:
     """A client of a process whose commands are listened to, but for its watch on the indexes."""
     monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 3600)
+    monkeypatch.setattr("app.tickets.seat_choice.MAX_AGE_SECONDS", 3600)
     with MongoClient[Any](mongod.uri, event_listeners=[commands]) as mongo:
         client = create_app(mongo["round_trips"], settings=settings, clock=clock).test_client()
         client.get("/")

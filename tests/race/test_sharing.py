@@ -114,7 +114,7 @@ def test_a_document_that_mongodb_refuses_is_nobody_elses_error(theatre: Theatre)
     others = [
         Customer(house, None, f"Guest {number}", (201, None))
         for house in houses
-        for number in range(CAPACITY)
+        for number in range(CAPACITY if house is not houses[0] else CAPACITY // 2)
     ]
     crowd = [*refused, *others]
     random.shuffle(crowd)

@@ -39,7 +39,8 @@ class Process:
 
     def __init__(self, *taken: int) -> None:
         self.taken = set(taken)
-        self.chooser = SeatChooser()
+        self.now = 0.0
+        self.chooser = SeatChooser(clock=lambda: self.now)
         self.looks = 0
 
     def batch(
@@ -111,6 +112,15 @@ class TestLook:
         for _ in range(5):
             process.batch(party())
         assert process.looks == QUIET_LOOKS + 1
+
+    def test_a_lone_order_looks_again_after_a_moment(self) -> None:
+        process = Process()
+        process.settle()
+        process.batch(party())
+        process.now += seat_choice.MAX_AGE_SECONDS
+        assert not process.chooser.begin([party()])
+        process.now += 0.001
+        assert process.chooser.begin([party()]) == {showing()}
 
     def test_a_surprise_makes_it_look_again(self) -> None:
         process = Process()

@@ -290,23 +290,23 @@ def test_the_log_names_all_that_could_not_stay_as_it_was(
         ),
         (
             "WARNING",
-            "Seats 1, 2, 3 of movie 4 on 2035-08-15 at 20:00 were sold twice; "
+            "Some of the seats 1, 2, 3 of movie 4 on 2035-08-15 at 20:00 were sold twice; "
             "the second ticket now has 8, 9, 10",
         ),
         (
             "WARNING",
-            "Seats 4 of movie 4 on 2035-08-15 at 20:00 were sold twice; "
+            "Some of the seats 4 of movie 4 on 2035-08-15 at 20:00 were sold twice; "
             "the second ticket now has 11",
         ),
         (
             "ERROR",
-            "Seats 1, 2, 3 of movie 4 on 2035-10-02 at 20:00 were sold twice, "
-            "and too few are left: no ticket for the second",
+            "Some of the seats 1, 2, 3 of movie 4 on 2035-10-02 at 20:00 were sold twice and "
+            "too few are free: purchase EA6mYlpxZSNLjTVcBHP8Cw gets no ticket",
         ),
         (
             "WARNING",
-            "Seats 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 of movie 7 on 2036-01-14 at 10:00 were sold "
-            "twice; the second ticket now has 21, 22, 23, 24, 25, 26, 27, 28, 29, 30",
+            "Some of the seats 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 of movie 7 on 2036-01-14 at 10:00 "
+            "were sold twice; the second ticket now has 21, 22, 23, 24, 25, 26, 27, 28, 29, 30",
         ),
     ]
 
