@@ -36,7 +36,7 @@ postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (UR
 screenshots: .venv/.dev docs/node_modules/.done ## the pages in a real browser, and the pictures in docs/screenshots
 	$(BIN)/pytest -s tests/contract/test_browser.py tests/browser --pictures docs/screenshots
 
-bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (half an hour; fills in docs/benchmarks.md)
+bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; fills in docs/benchmarks.md)
 	$(BIN)/python -m bench
 
 lint: .venv/.dev ## check style and types

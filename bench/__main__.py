@@ -51,7 +51,7 @@ def main() -> None:
         version = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["version"]
         before = Contender(f"version {version}", "root.py", folder, python.absolute())
 
-    rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (7, 3, 1)
+    rounds, seconds, divisor = (1, 0.5, 50) if arguments.quick else (5, 2, 1)
     report = Report()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as data, EmbeddedMongoDB(Path(data)) as mongodb:

@@ -10,7 +10,7 @@ from itertools import accumulate, chain, zip_longest
 from typing import NamedTuple
 
 # About how many combinations are weighed where a party has to be split: all, in a small house.
-_BUDGET = 100_000
+_BUDGET = 10_000
 
 # A choice of seats: how many singles it adds, how far it is from the focus, and the seats. The
 # lowest is the best. A list of them holds the best that leaves 0, 1, 2, ... seats free.
@@ -154,6 +154,9 @@ class SeatMap:
         fewest = bisect_left(totals, amount) + 1  # rows
         # As one row fewer would not do, less than a row is left in any that are chosen.
         most = totals[fewest - 1] - amount
+        weighing = fewest * (self.house.seats_per_row + (most + 1) ** 2)
+        if max(weighing, fewest * len(free) // 20) > _BUDGET:
+            return self._roughly(amount, fewest, focus)
         options = cache(lambda row: self._options(row, most, focus))
         windows = _windows(free, fewest, amount)
         best: _Choice | None = None
@@ -170,6 +173,27 @@ class SeatMap:
             if best is None or choices[left] < best:
                 best = choices[left]
         return best[2] if best else ()
+
+    def _roughly(self, amount: int, rows: int, focus: _Focus) -> tuple[int, ...]:
+        """Return seats in the fullest rows, inner ones first, for a party of hundreds.
+
+        To weigh all its choices would keep everybody else waiting.
+        """
+
+        def distance(row: int) -> int:
+            return abs(2 * row - focus.y)
+
+        fullest = sorted(
+            range(len(self._rows)), key=lambda row: (-self._rows[row].bit_count(), distance(row))
+        )[:rows]
+        width = self.house.seats_per_row
+        seats = [
+            (distance(row), abs(2 * column - focus.x), row * width + column + 1)
+            for row in fullest
+            for first, length in _runs(self._rows[row])
+            for column in range(first, first + length)
+        ]
+        return tuple(sorted(seat for *_, seat in sorted(seats)[:amount]))
 
     def _options(self, row: int, most: int, focus: _Focus) -> list[_Choice]:
         """Return the best choices of this row's seats that leave up to `most` of them."""

@@ -117,13 +117,11 @@ class MultiplexService:
     def delete(self, movie: int) -> None:
         """Delete a movie. Raises MovieNotFound, or HasTickets while tickets have not expired.
 
-        It goes off sale first. Only a purchase that began before that, and ends after the tickets
-        are counted, can still get a ticket, which stays good.
+        A purchase that began before, and ends after the tickets are counted, still gets a ticket;
+        that one stays good.
         """
         play = self._catalogue.find(movie)
-        self._catalogue.change(movie, on_sale=False)
         if tickets := self._tickets.count_unexpired(play):
-            self._catalogue.change(movie, on_sale=play.on_sale)
             raise HasTickets(tickets)
         self._catalogue.delete(movie)
 

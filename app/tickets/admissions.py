@@ -22,6 +22,8 @@ from app.tickets.documents import Admission, StoredTicket
 from app.tickets.store import TicketStore
 from app.tickets.views import DoorTicket, Views
 
+_MAX_REQUESTS = 100  # whose keys a ticket keeps, however often it is corrected and scanned again
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
@@ -96,7 +98,7 @@ class AdmissionService:
             admission = Admission(
                 before.at,
                 before.people + (people or left),
-                (*before.requests, request) if request else before.requests,
+                (*before.requests[1 - _MAX_REQUESTS :], request) if request else before.requests,
             )
             if admitted := self._store.admit(ticket, admission):
                 return Outcome(self._views.door_ticket(admitted, now), replayed=False)

@@ -4,9 +4,10 @@ What it remembers only saves round trips. It may be old, so it never refuses any
 the splitting of a party, follows from a look at the house that began after the request arrived.
 
 Processes that sell the same house at once would all try its best seats, and all but one would lose
-them. So unless this process seems to be alone, requests that share a batch get seats near a place
-in the house that it has picked at random, and it picks another one when it loses a seat. A request
-that has a batch to itself looks first and gets the best seats. docs/decisions/0009 has the figures.
+them. So unless this process seems to be alone, requests for one showing that share a batch get
+seats near a place in the house that it has picked at random, and it picks another one when it loses
+a seat. A request that has a batch to itself looks first and gets the best seats. The figures are in
+docs/decisions/0009-the-order-of-seats.md.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from app.domain.showings import Showing
 from app.domain.wanted import Wanted
 
 _MAX_SHOWINGS = 5000
-MAX_AGE_SECONDS = 0.1  # for which a lone request trusts what is remembered
+MAX_AGE_SECONDS = 0.005  # for which a lone request trusts what is remembered
 _QUIET_LOOKS = 8  # after this many in a row found what was expected, it seems to be alone
 _SHARE = 8  # one batch claims about one in _SHARE of a house's free seats
+_CONTENDED_SECONDS = 0.05  # since a seat was lost in spite of a look
 _HOLD_BACK = 0.5  # the probability that a batch leaves a contended house to others
 
 
@@ -47,7 +49,7 @@ class _Remembered:
         self.is_known = False  # whether `free` says anything
         self.looked_at = 0  # the number of the batch that looked last
         self.looked_at_time = 0.0  # in seconds
-        self.is_contended = False  # a batch that had looked still lost a seat
+        self.contended_until = 0.0  # in seconds, after a seat was lost in spite of a look
         self.move()
 
     def move(self) -> None:
@@ -87,7 +89,7 @@ class SeatChooser:
             amounts[showing] += wanted.amount
             if (
                 not house.is_known
-                or house.is_contended
+                or self._is_contended(house)
                 or self._is_too_old(house, wanted, is_lone=len(orders) == 1)
                 or amounts[showing] > len(house.free)
                 or not all(seat in house.free for seat in wanted.seats)
@@ -106,6 +108,9 @@ class SeatChooser:
         is_old = self._batches - house.looked_at > len(house.free) // 2
         return is_old and not self._is_alone
 
+    def _is_contended(self, house: _Remembered) -> bool:
+        return self._clock() < house.contended_until
+
     def learn(self, taken: Mapping[Showing, Set[int]]) -> None:
         """Remember which seats of these showings are taken."""
         for showing, seats in taken.items():
@@ -114,23 +119,23 @@ class SeatChooser:
             if house.is_known:
                 as_expected = len(free) == len(house.free)
                 self._quiet_looks = self._quiet_looks + 1 if as_expected else 0
-                house.is_contended &= not as_expected
             house.free, house.is_known = free, True
             house.looked_at, house.looked_at_time = self._batches, self._clock()
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
         """Return for each order the seats to try, its refusal, or None if it has to come again."""
+        company = Counter(order.showing for order in orders)
         claimed = Counter[Showing]()
         held_back = {
             showing
             for showing, house in self._batch.items()
-            if house.is_contended and random.random() < _HOLD_BACK  # noqa: S311 (not a secret)
+            if self._is_contended(house) and random.random() < _HOLD_BACK  # noqa: S311 (not a secret)
         }
         choices: list[tuple[int, ...] | Refusal | None] = []
         for order in orders:
             showing, wanted, house = order.showing, order.wanted, self._batch[order.showing]
             free = house.free
-            is_crowded = (len(orders) > 1 or house.is_contended) and not self._is_alone
+            is_crowded = not self._is_alone and (company[showing] > 1 or self._is_contended(house))
             if wanted.seats or not is_crowded:
                 seats = _find(free, wanted)
             elif wanted.amount <= len(free) and (
@@ -155,7 +160,8 @@ class SeatChooser:
     def lose(self, showing: Showing) -> None:
         """Note that somebody else had a seat that this batch tried to get."""
         house = self._batch[showing]
-        house.is_contended = house.looked_at == self._batches
+        if house.looked_at == self._batches:
+            house.contended_until = self._clock() + _CONTENDED_SECONDS
         house.is_known = False
         house.move()
         self._quiet_looks = 0

@@ -297,9 +297,11 @@ class TicketService:
         """
         own = ticket.showing
         if own.movie is None and movie is not None:
-            raise InvalidRequest({"movie": ["This ticket is not for a movie; give a timing."]})
+            wrong = {"movie": ["This ticket is for the timetable, not for a movie."]}
+            raise InvalidRequest({**self.faults(timing, None, day, wanted), **wrong})
         if own.movie is not None and timing is not None:
-            raise InvalidRequest({"timing": ["This ticket is for a movie; give a movie."]})
+            wrong = {"timing": ["This ticket is for a movie, not for the timetable."]}
+            raise InvalidRequest({**self.faults(None, movie or own.movie, day, wanted), **wrong})
         if timing in (None, own.timing) and movie in (None, own.movie) and day in (None, own.date):
             # Its own showing, which may have left the timetable or gone off sale.
             play = (

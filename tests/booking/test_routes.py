@@ -736,7 +736,9 @@ class TestMoviesTicket:
     def test_it_has_no_timing_to_change(self, client: FlaskClient, timing: str) -> None:
         ticket = buy(client, add_movie(client), **ASHA)
         refused = assert_refused(update(client, ticket, timing), 400, "invalid_request")
-        assert refused["errors"] == {"timing_alter": ["This ticket is for a movie; give a movie."]}
+        assert refused["errors"] == {
+            "timing_alter": ["This ticket is for a movie, not for the timetable."]
+        }
         assert view(client, ticket).json == ticket
 
     def test_it_is_not_in_the_lists_of_a_timing(self, client: FlaskClient) -> None:

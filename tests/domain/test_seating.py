@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain import seating
 from app.domain.seating import House, SeatMap, best_seats
 
 SMALL = House(seats=20, seats_per_row=5)
@@ -229,3 +230,21 @@ def test_large_parties_find_room_in_a_fragmented_house() -> None:
             party = seats.best(amount)
             assert len(set(party)) == amount
             assert taken.isdisjoint(party)
+
+
+def test_a_house_narrower_than_its_row_is_sold_from_its_middle() -> None:
+    assert best_seats(range(1, 11), 1, House(seats=10, seats_per_row=20)) == (5,)
+
+
+@pytest.mark.parametrize(
+    ("house", "amount"),
+    [(House(996, 100), 801), (House(10_000, 100), 9901), (House(10_000, 1), 5000)],
+)
+def test_choices_for_a_party_of_hundreds_are_not_weighed(
+    house: House, amount: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would keep all other requests waiting for seconds."""
+    monkeypatch.delattr(seating, "_combined")
+    seats = SeatMap(house).best(amount)
+    assert len(set(seats)) == amount
+    assert len({row_of(seat, house) for seat in seats}) == -(-amount // house.seats_per_row)

@@ -214,6 +214,17 @@ class TestParty:
         undo(client, party)
         assert update(client, party, "21:00").status_code == 200
 
+    def test_it_keeps_the_keys_of_the_last_hundred_scans(
+        self, client: FlaskClient, party: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.tickets.admissions._MAX_REQUESTS", 3)
+        for number in range(5):
+            assert admit(client, party, people=1, key=f"key-12345-{number}").status_code == 200
+            assert correct(client, party, 1).status_code == 200
+        again = [admit(client, party, people=1, key=f"key-12345-{number}") for number in (4, 2, 1)]
+        replayed = [answer.headers.get("Idempotency-Replayed") for answer in again]
+        assert replayed == ["true", "true", None]
+
     def test_a_party_that_grew_is_admitted_with_all_its_people(
         self, client: FlaskClient, party: Any
     ) -> None:

@@ -589,11 +589,11 @@ class TestMoviesTicket:
         for timing in ("18:00", "21:00"):
             refused = patch(client, bought, None, timing=timing)
             assert assert_refused(refused, 400, "invalid_request")["errors"] == {
-                "timing": ["This ticket is for a movie; give a movie."]
+                "timing": ["This ticket is for a movie, not for the timetable."]
             }
         refused = patch(client, booked, movie=movie)
         assert assert_refused(refused, 400, "invalid_request")["errors"] == {
-            "movie": ["This ticket is not for a movie; give a timing."]
+            "movie": ["This ticket is for the timetable, not for a movie."]
         }
         for ticket in (bought, booked):
             assert view(client, ticket).json == ticket
