@@ -4,10 +4,10 @@ What it remembers only saves round trips. It may be old, so it never refuses any
 the splitting of a party, follows from a look at the house that began after the request arrived.
 
 Processes that sell the same house at once would all try its best seats, and all but one would lose
-them. So unless this process seems to be alone, requests for one showing that share a batch get
-seats near a place in the house that it has picked at random, and it picks another one when it loses
-a seat. A request that has a batch to itself looks first and gets the best seats. The figures are in
-docs/decisions/0009-the-order-of-seats.md.
+them. So unless this process seems to be alone, requests for one showing that share a batch, and all
+in a large batch, get seats near a place in the house that it has picked at random, and it picks
+another one when it loses a seat. A request that has a batch to itself looks first and gets the best
+seats. The figures are in docs/decisions/0009-the-order-of-seats.md.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from app.domain.wanted import Wanted
 _MAX_SHOWINGS = 5000
 MAX_AGE_SECONDS = 0.005  # for which a lone request trusts what is remembered
 _QUIET_LOOKS = 8  # after this many in a row found what was expected, it seems to be alone
+_CROWD = 6  # a batch of more requests is a crowd, whichever showings they are for
 _SHARE = 8  # one batch claims about one in _SHARE of a house's free seats
 _CONTENDED_SECONDS = 0.05  # since a seat was lost in spite of a look
 _HOLD_BACK = 0.5  # the probability that a batch leaves a contended house to others
@@ -119,6 +120,8 @@ class SeatChooser:
             if house.is_known:
                 as_expected = len(free) == len(house.free)
                 self._quiet_looks = self._quiet_looks + 1 if as_expected else 0
+                if as_expected:
+                    house.contended_until = 0.0
             house.free, house.is_known = free, True
             house.looked_at, house.looked_at_time = self._batches, self._clock()
 
@@ -135,7 +138,9 @@ class SeatChooser:
         for order in orders:
             showing, wanted, house = order.showing, order.wanted, self._batch[order.showing]
             free = house.free
-            is_crowded = not self._is_alone and (company[showing] > 1 or self._is_contended(house))
+            is_crowded = not self._is_alone and (
+                company[showing] > 1 or len(orders) > _CROWD or self._is_contended(house)
+            )
             if wanted.seats or not is_crowded:
                 seats = _find(free, wanted)
             elif wanted.amount <= len(free) and (
