@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ class Report:
         """Facts about the run itself, by name."""
         self._tables: dict[str, str] = {}
         self._targets: list[list[str]] = []
+        self._pictures: list[Callable[[], None]] = []
 
     def table(self, name: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Add a table in Markdown, its numbers to the right, and print it."""
@@ -28,6 +29,10 @@ class Report:
         lines = [f"| {' | '.join(cells)} |" for cells in (header, marks, *rows)]
         self._tables[name] = "\n".join(lines)
         print(f"\n{name}\n\n{self._tables[name]}\n", flush=True)
+
+    def picture(self, draw: Callable[[], None]) -> None:
+        """Add a picture, which is drawn when the tables are filled in."""
+        self._pictures.append(draw)
 
     def target(self, what: str, measured: float, sign: Literal["≥", "≤"], limit: float) -> None:
         """Add a target, and whether it was met."""
@@ -57,3 +62,5 @@ class Report:
                 raise ValueError(f"{document} has no place for the table {name}")
             text = f"{before}{start}{table}\n{end}{after}"
         document.write_text(text)
+        for draw in self._pictures:
+            draw()

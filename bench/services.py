@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -83,14 +84,8 @@ def services(run: Run) -> None:
                 run.report.target(f"{sale.title}: inserts, four", four[0], "≤", sale.most)
     header = ["", "", *(f"{number} service{'s' * (number > 1)}" for number in NUMBERS)]
     run.report.table("services", header, table)
-    if run.divisor == 1:
-        draw(
-            PROJECT / "docs/screenshots/bench-services.svg",
-            "Inserts per ticket",
-            NUMBERS,
-            "services",
-            lines,
-        )
+    picture = PROJECT / "docs/screenshots/bench-services.svg"
+    run.report.picture(partial(draw, picture, "Inserts per ticket", NUMBERS, "services", lines))
 
 
 def _sell(run: Run, contender: Contender, sale: Sale, number: int) -> tuple[float, float]:
