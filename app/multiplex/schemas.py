@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, validate, validates_schema
+from marshmallow import Schema, validate
 
 from app.domain import examples
-from app.tickets.schemas import MAX_NUMBER, PhoneNumber, WantedSeats, movie_field
+from app.tickets.schemas import MAX_NUMBER, Choice, PhoneNumber, WantedSeats, movie_field
 from app.web.fields import Day, Text, Timing, TrueOrFalse, WholeNumber
 
 MAX_SEATS = 996
@@ -36,18 +35,12 @@ class NewMovieSchema(Schema):
     title = title_field()
 
 
-class MovieChangeSchema(Schema):
+class MovieChangeSchema(Choice):
     """A movie's new title, or whether it is on sale: at least one field."""
 
+    at_least_one = ("title", "on_sale")
     title = title_field()
     on_sale = TrueOrFalse(metadata={"description": "Whether its tickets are sold."})
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def refuse_nothing(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a request that names nothing to change."""
-        if not sent.keys() & {"title", "on_sale"}:
-            message = ["Give at least one of title and on_sale."]
-            raise ValidationError({"title": message, "on_sale": message})
 
 
 class DayQuery(Schema):

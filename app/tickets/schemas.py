@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import current_app
@@ -68,20 +68,29 @@ def movie_field(**options: Any) -> WholeNumber:
     return WholeNumber(1, MAX_NUMBER, **options)
 
 
-class Exclusive(Schema):
-    """A schema in which at most one of the fields in `exclusive` may be sent."""
+class Choice(Schema):
+    """A schema of which a request names at most one of some fields, and at least one of others."""
 
     exclusive: tuple[str, ...] = ()
+    at_least_one: tuple[str, ...] = ()
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def refuse_several(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a request that names several of them."""
+        """Refuse a request that names several of the exclusive fields."""
         named = [name for name in self.exclusive if name in sent]
         if len(named) > 1:
             raise ValidationError({name: [f"Give only one of {_list(named)}."] for name in named})
 
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def refuse_nothing(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
+        """Refuse a request that names none of those of which it needs one."""
+        names = self.at_least_one
+        if names and not any(name in sent for name in names):
+            message = f"Give at least one of {_list(names)}."
+            raise ValidationError({name: [message] for name in names})
 
-def _list(names: list[str]) -> str:
+
+def _list(names: Sequence[str]) -> str:
     *others, last = names
     return f"{', '.join(others)} and {last}"
 
@@ -98,7 +107,7 @@ def wanted_of(values: Mapping[str, Any]) -> Wanted | None:
     return Wanted(values["amount"]) if "amount" in values else None
 
 
-class ChosenSeats(Exclusive):
+class ChosenSeats(Choice):
     """The seats that a customer chooses, if any."""
 
     exclusive = ("seat", "seats", "amount")
@@ -124,6 +133,7 @@ class WantedSeats(ChosenSeats):
 class MoveSchema(ChosenSeats):
     """A ticket's new showing or seats: at least one field."""
 
+    at_least_one = ("timing", "movie", "date", "seat", "seats")
     timing = Timing(metadata={"description": "The new timing, for a ticket of the timetable."})
     movie = movie_field(metadata={"description": "The new movie, for a movie's ticket."})
     day = Day(
@@ -133,18 +143,6 @@ class MoveSchema(ChosenSeats):
             "ahead, otherwise the next showing's."
         },
     )
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def refuse_nothing(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a request that names nothing to change."""
-        names = ("timing", "movie", "date", "seat", "seats")
-        if not any(name in sent for name in names):
-            raise ValidationError(
-                {
-                    name: ["Give at least one of timing, movie, date, seat and seats."]
-                    for name in names
-                }
-            )
 
 
 class TicketPhoneHeaders(Schema):
@@ -159,35 +157,26 @@ class TicketPhoneHeaders(Schema):
     )
 
 
-class ShowingQuery(Exclusive):
+class ShowingQuery(Choice):
     """A timing or a movie, on a day."""
 
     exclusive = ("timing", "movie")
-    required_one: tuple[str, ...] = ("timing", "movie")
+    at_least_one: tuple[str, ...] = ("timing", "movie")
     timing = Timing(metadata={"example": examples.TIMING})
     movie = NumberInText(1, MAX_NUMBER, metadata={"description": "The number of a movie."})
     day = Day(
         data_key="date", metadata={"description": "The day. Default: that of the next showing."}
     )
 
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def refuse_nothing(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a query that names nothing to look for."""
-        names = list(self.required_one)
-        if not any(name in sent for name in names):
-            raise ValidationError(
-                {name: [f"Give at least one of {_list(names)}."] for name in names}
-            )
-
 
 class TicketsQuery(ShowingQuery):
     """A timing or a movie, a day, or both."""
 
-    required_one = ("timing", "movie", "date")
+    at_least_one = ("timing", "movie", "date")
     day = Day(data_key="date", metadata={"description": "Only the tickets of this day."})
 
 
-class DoorSchema(Exclusive):
+class DoorSchema(Choice):
     """The showing that a door is for."""
 
     exclusive = ("timing", "movie")
