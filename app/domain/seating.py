@@ -48,6 +48,7 @@ class _Focus(NamedTuple):
 
     x: int
     y: int
+    row_distance: int  # from one row to the next, where 1 is that from seat to seat
     singles_count: bool
 
 
@@ -96,7 +97,8 @@ class SeatMap:
 
         In this order: side by side; in few rows, close together; with few singles left in the
         house; near its middle, or the seat `near`; with low numbers. With `near`, singles do not
-        count: sellers that keep to different places must not meet at the same single.
+        count, and rows are filled one after another: sellers that keep to different places must
+        not meet at the same single, and rarely elsewhere.
         """
         if not 0 < amount <= self._free:
             return ()
@@ -104,15 +106,15 @@ class SeatMap:
             return tuple(self)
         if near is None:
             width = min(self.house.seats, self.house.seats_per_row)
-            focus = _Focus(width - 1, len(self._rows) - 1, singles_count=True)
+            focus = _Focus(width - 1, len(self._rows) - 1, 1, singles_count=True)
         else:
             row, column = divmod(near - 1, self.house.seats_per_row)
-            focus = _Focus(2 * column, 2 * row, singles_count=False)
+            focus = _Focus(2 * column, 2 * row, 2 * self.house.seats_per_row, singles_count=False)
         return self._together(amount, focus) or self._apart(amount, focus)
 
     def _together(self, amount: int, focus: _Focus) -> tuple[int, ...]:
         """Return the best seats side by side, if there are any."""
-        x, y, singles_count = focus
+        x, y, row_distance, singles_count = focus
         best: tuple[int, int, int] | None = None
         fewest = -1 if singles_count and amount == 1 and self._singles else 0
         # From the rows nearest to the focus outwards.
@@ -121,7 +123,7 @@ class SeatMap:
         for row in chain.from_iterable(zip_longest(before, behind)):
             if row is None or not (free := self._rows[row]):
                 continue
-            height = (2 * row - y) ** 2
+            height = ((2 * row - y) * row_distance) ** 2
             if best and best[0] == fewest and best[1] < height:
                 break
             starts = _starts(free, amount)
@@ -197,9 +199,10 @@ class SeatMap:
 
     def _options(self, row: int, most: int, focus: _Focus) -> list[_Choice]:
         """Return the best choices of this row's seats that leave up to `most` of them."""
-        x, y, singles_count = focus
+        x, y, row_distance, singles_count = focus
         width, free = self.house.seats_per_row, self._rows[row]
-        distances = [(2 * column - x) ** 2 + (2 * row - y) ** 2 for column in range(width)]
+        height = ((2 * row - y) * row_distance) ** 2
+        distances = [(2 * column - x) ** 2 + height for column in range(width)]
         sums = [0, *accumulate(distances)]
 
         def block(first: int, length: int, before: int, left: int) -> _Choice:

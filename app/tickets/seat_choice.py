@@ -5,15 +5,17 @@ the splitting of a party, follows from a look at the house that began after the 
 
 Processes that sell the same house at once would all try its best seats, and all but one would lose
 them. So unless this process seems to be alone, requests for one showing that share a batch, and all
-in a large batch, get seats near a place in the house that it has picked at random, and it picks
-another one when it loses a seat. A request that has a batch to itself looks first and gets the best
-seats. The figures are in docs/decisions/0009-the-order-of-seats.md.
+in a large batch, get seats near the process's own place in the house: as far as possible from the
+seats that others have sold, or anywhere as long as they have sold none. A request that has a batch
+to itself looks first and gets the best seats. The figures are in
+docs/decisions/0009-the-order-of-seats.md.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -51,11 +53,9 @@ class _Remembered:
         self.looked_at = 0  # the number of the batch that looked last
         self.looked_at_time = 0.0  # in seconds
         self.contended_until = 0.0  # in seconds, after a seat was lost in spite of a look
-        self.move()
-
-    def move(self) -> None:
-        """Pick another place, the seat near which this process sells."""
-        self.place = random.randint(1, self.house.seats)  # noqa: S311 (not a secret)
+        self.own: set[int] = set()  # the seats that this process has sold, or is trying to get
+        # The seat near which it sells.
+        self.place = random.randint(1, house.seats)  # noqa: S311 (not a secret)
 
 
 class SeatChooser:
@@ -106,7 +106,7 @@ class SeatChooser:
             is_old = self._clock() - house.looked_at_time > MAX_AGE_SECONDS
             return is_old or wanted.is_party or not self._is_alone
         # The more seats are free, the less it matters that others have sold some.
-        is_old = self._batches - house.looked_at > len(house.free) // 2
+        is_old = self._batches - house.looked_at > len(house.free)
         return is_old and not self._is_alone
 
     def _is_contended(self, house: _Remembered) -> bool:
@@ -124,6 +124,8 @@ class SeatChooser:
                     house.contended_until = 0.0
             house.free, house.is_known = free, True
             house.looked_at, house.looked_at_time = self._batches, self._clock()
+            if free and not self._is_alone and (others := seats - house.own):
+                house.place = _farthest(free, others)
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
         """Return for each order the seats to try, its refusal, or None if it has to come again."""
@@ -153,6 +155,7 @@ class SeatChooser:
             is_fresh = house.looked_at == self._batches
             if seats and (is_fresh or not wanted.is_party or house.house.are_together(seats)):
                 free.take(seats)
+                house.own.update(seats)
                 claimed[showing] += len(seats)
                 choices.append(seats)
             elif is_fresh and not claimed[showing]:
@@ -162,13 +165,13 @@ class SeatChooser:
                 choices.append(None)
         return choices
 
-    def lose(self, showing: Showing) -> None:
-        """Note that somebody else had a seat that this batch tried to get."""
+    def lose(self, showing: Showing, seats: Sequence[int]) -> None:
+        """Note that somebody else had one of the seats that this batch tried to get."""
         house = self._batch[showing]
+        house.own.difference_update(seats)
         if house.looked_at == self._batches:
             house.contended_until = self._clock() + _CONTENDED_SECONDS
         house.is_known = False
-        house.move()
         self._quiet_looks = 0
 
     def forget(self, showing: Showing) -> None:
@@ -184,6 +187,17 @@ def choose(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
     if seats := _find(free, wanted):
         return seats
     raise _refusal(free, wanted)
+
+
+def _farthest(free: SeatMap, others: Set[int]) -> int:
+    """Return the free seat whose number is farthest from all of `others`."""
+    numbers = sorted(others)
+
+    def distance(seat: int) -> int:
+        next_ = bisect(numbers, seat)
+        return min(abs(seat - number) for number in numbers[max(next_ - 1, 0) : next_ + 1])
+
+    return max(free, key=distance)
 
 
 def _find(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:

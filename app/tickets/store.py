@@ -253,10 +253,12 @@ class TicketStore:
         except PyMongoError as error:  # nobody knows which of them are stored
             errors = [error] * len(documents)
         for (order, ticket), refused in zip(tickets.items(), errors, strict=True):
-            outcomes[order] = self._outcome_of(order, refused) if refused else ticket
+            outcomes[order] = self._outcome_of(order, ticket, refused) if refused else ticket
         return [outcomes[order] for order in orders]
 
-    def _outcome_of(self, order: _Order, error: PyMongoError) -> KeyTaken | PyMongoError | None:
+    def _outcome_of(
+        self, order: _Order, ticket: StoredTicket, error: PyMongoError
+    ) -> KeyTaken | PyMongoError | None:
         """Return what an order's caller gets after MongoDB has refused its ticket."""
         if not isinstance(error, DuplicateKeyError):
             self._chooser.forget(order.showing)
@@ -267,7 +269,7 @@ class TicketStore:
         if key_taken or violates_index_on(error, "_id"):
             self._chooser.forget(order.showing)
         else:
-            self._chooser.lose(order.showing)
+            self._chooser.lose(order.showing, ticket.seats)
         return KeyTaken() if key_taken else None
 
     def _find_all(self, ticket_ids: list[str]) -> list[StoredTicket | None]:

@@ -23,9 +23,9 @@ def row_of(seat: int, house: House) -> int:
     return (seat - 1) // house.seats_per_row
 
 
-def distance(seat: int, focus: tuple[int, int], house: House) -> int:
+def distance(seat: int, focus: tuple[int, int], row_distance: int, house: House) -> int:
     row, column = divmod(seat - 1, house.seats_per_row)
-    return (2 * column - focus[0]) ** 2 + (2 * row - focus[1]) ** 2
+    return (2 * column - focus[0]) ** 2 + (row_distance * (2 * row - focus[1])) ** 2
 
 
 def singles(free: set[int], house: House) -> int:
@@ -40,6 +40,7 @@ def singles(free: set[int], house: House) -> int:
 
 def rank(seats: tuple[int, ...], free: set[int], house: House, near: int | None) -> Rank:
     rows = {row_of(seat, house) for seat in seats}
+    row_distance = 1 if near is None else 2 * house.seats_per_row
     if near is None:
         focus = min(house.seats, house.seats_per_row) - 1, row_of(house.seats, house)
     else:
@@ -49,7 +50,7 @@ def rank(seats: tuple[int, ...], free: set[int], house: House, near: int | None)
         len(rows),
         max(rows) - min(rows),
         singles(free.difference(seats), house) if near is None else 0,
-        sum(distance(seat, focus, house) for seat in seats),
+        sum(distance(seat, focus, row_distance, house) for seat in seats),
         seats,
     )
 

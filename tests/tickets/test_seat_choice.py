@@ -58,7 +58,7 @@ class Process:
             if isinstance(choice, tuple):
                 assert self.taken.isdisjoint(choice) or taken_meanwhile or not looked
                 if not self.taken.isdisjoint(choice):
-                    self.chooser.lose(order.showing)
+                    self.chooser.lose(order.showing, choice)
                     outcomes.append(None)
                     continue
                 self.taken.update(choice)
@@ -133,7 +133,7 @@ class TestLook:
             process.chooser.learn({showing(): set(process.taken)})
         assert not process.chooser.begin([party()])
 
-    @pytest.mark.parametrize(("seats", "looks"), [(200, 1), (20, 3)])
+    @pytest.mark.parametrize(("seats", "looks"), [(200, 1), (20, 2)])
     def test_a_batch_of_several_relies_on_a_look_longer_where_more_seats_are_free(
         self, seats: int, looks: int
     ) -> None:
@@ -247,12 +247,32 @@ class TestChoice:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("random.randint", lambda _, last: last - 1)
-        process = Process(20)
-        free = SeatMap(HOUSE, [20])
+        process = Process()
+        free = SeatMap(HOUSE)
         first, second = process.batch(party(2), party(1))
         assert first == free.best(2, near=19)
         free.take(first)
         assert second == free.best(1, near=19)
+
+    @pytest.mark.parametrize(
+        ("others", "seat"), [((1,), 20), ((20,), 1), ((3, 4, 18), 11), ((1, 20), 10), ((9, 11), 20)]
+    )
+    def test_a_crowd_sits_as_far_as_possible_from_what_others_have_sold(
+        self, monkeypatch: pytest.MonkeyPatch, others: tuple[int, ...], seat: int
+    ) -> None:
+        monkeypatch.setattr(seat_choice, "_CROWD", 0)
+        assert Process(*others).batch(party()) == [(seat,)]
+
+    def test_what_a_process_has_sold_itself_does_not_drive_it_away(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(seat_choice, "_CROWD", 0)
+        monkeypatch.setattr("random.randint", lambda *_: 8)
+        process = Process()
+        assert process.batch(party()) == [(8,)]
+        assert process.batch(party()) == [(7,)]  # after a look
+        process.taken.add(1)
+        assert process.batch(party()) == [(20,)]
 
     def test_a_crowd_of_a_process_that_may_not_be_alone_claims_a_part_of_the_house(self) -> None:
         outcomes = Process().batch(*(party() for _ in range(20)))
@@ -335,7 +355,7 @@ class TestMemory:
         chooser.forget(showing())
         chooser.learn({showing(): set()})
         assert all(isinstance(each, tuple) for each in chooser.choose(orders))
-        chooser.lose(showing())
+        chooser.lose(showing(), (8,))
         assert chooser.begin(orders) == {showing()}
 
     def test_a_lost_seat_makes_it_look_and_go_elsewhere(self) -> None:
@@ -352,10 +372,9 @@ class TestMemory:
 
     def test_after_a_loss_a_crowd_sits_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("random.random", lambda: 1)  # never held back
-        places = iter([20, 1])
-        monkeypatch.setattr("random.randint", lambda *_: next(places))
+        monkeypatch.setattr("random.randint", lambda *_: 20)
         process = Process()
-        assert process.batch(party(), party(), taken_meanwhile=[20]) == [None, (15,)]
+        assert process.batch(party(), party(), taken_meanwhile=[20]) == [None, (19,)]
         assert process.batch(party(), party()) == [(1,), (2,)]
 
     @pytest.mark.parametrize(("chance", "outcome"), [(0.49, None), (0.5, (8,))])
