@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import random
 import time
-from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.domain.refusals import NotEnoughSeats, Refusal, SeatTaken, SoldOut
 from app.domain.seating import House, SeatMap
@@ -53,7 +53,7 @@ class _Remembered:
         self.looked_at = 0  # the number of the batch that looked last
         self.looked_at_time = 0.0  # in seconds
         self.contended_until = 0.0  # in seconds, after a seat was lost in spite of a look
-        self.own: set[int] = set()  # the seats that this process has sold, or is trying to get
+        self.own = 0  # a mask of the seats that this process has sold, or is trying to get
         # The seat near which it sells.
         self.place = random.randint(1, house.seats)  # noqa: S311 (not a secret)
 
@@ -124,8 +124,9 @@ class SeatChooser:
                     house.contended_until = 0.0
             house.free, house.is_known = free, True
             house.looked_at, house.looked_at_time = self._batches, self._clock()
-            if free and not self._is_alone and (others := seats - house.own):
-                house.place = _farthest(free, others)
+            others = [seat for seat in seats if not house.own >> seat & 1]
+            if others and not self._is_alone:
+                house.place = _farthest(others, house.house.seats)
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
         """Return for each order the seats to try, its refusal, or None if it has to come again."""
@@ -155,7 +156,7 @@ class SeatChooser:
             is_fresh = house.looked_at == self._batches
             if seats and (is_fresh or not wanted.is_party or house.house.are_together(seats)):
                 free.take(seats)
-                house.own.update(seats)
+                house.own |= _mask(seats)
                 claimed[showing] += len(seats)
                 choices.append(seats)
             elif is_fresh and not claimed[showing]:
@@ -168,7 +169,7 @@ class SeatChooser:
     def lose(self, showing: Showing, seats: Sequence[int]) -> None:
         """Note that somebody else had one of the seats that this batch tried to get."""
         house = self._batch[showing]
-        house.own.difference_update(seats)
+        house.own &= ~_mask(seats)
         if house.looked_at == self._batches:
             house.contended_until = self._clock() + _CONTENDED_SECONDS
         house.is_known = False
@@ -189,15 +190,15 @@ def choose(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
     raise _refusal(free, wanted)
 
 
-def _farthest(free: SeatMap, others: Set[int]) -> int:
-    """Return the free seat whose number is farthest from all of `others`."""
+def _mask(seats: Sequence[int]) -> int:
+    return sum(1 << seat for seat in seats)
+
+
+def _farthest(others: Sequence[int], seats: int) -> int:
+    """Return the number from 1 to `seats` that is farthest from all of `others`."""
     numbers = sorted(others)
-
-    def distance(seat: int) -> int:
-        next_ = bisect(numbers, seat)
-        return min(abs(seat - number) for number in numbers[max(next_ - 1, 0) : next_ + 1])
-
-    return max(free, key=distance)
+    between = [((b - a) // 2, (a + b) // 2) for a, b in pairwise(numbers)]
+    return max([(numbers[0] - 1, 1), (seats - numbers[-1], seats), *between])[1]
 
 
 def _find(free: SeatMap, wanted: Wanted) -> tuple[int, ...]:
