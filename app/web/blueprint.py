@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC
 from functools import wraps
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
 import flask_smorest
@@ -12,6 +15,7 @@ import orjson
 from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from marshmallow import Schema
+from werkzeug.http import parse_date
 from werkzeug.routing import IntegerConverter
 
 from app.domain.idempotency import Outcome
@@ -22,6 +26,8 @@ from app.web.reading import MoreFaults, RequestReader, check_envelope
 from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+_PIECE = 500  # entries of a list
 
 LOCATION_HEADER = {
     "Location": {"description": "The address of the new ticket.", "schema": {"type": "string"}}
@@ -42,14 +48,26 @@ def replay_headers(outcome: Outcome[Any]) -> dict[str, str]:
 class JSONResponses(DefaultJSONProvider):
     """Writes responses by orjson, which takes dataclasses, dates and instants (as ISO 8601) too.
 
-    Only responses: `dumps` and `loads`, which Flask's test client uses, are Flask's.
+    An iterator becomes a list, in pieces, with a turn of other requests after each: a list of all
+    tickets may be long. Only responses: `dumps` and `loads`, which Flask's test client uses, are
+    Flask's.
     """
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return a response with a line of JSON, which is the only argument."""
         (document,) = args
-        line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+        if isinstance(document, Iterator):
+            line = b"[" + b",".join(_pieces(document)) + b"]\n"
+        else:
+            line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
         return current_app.response_class(line, mimetype="application/json")
+
+
+def _pieces(entries: Iterator[Any]) -> Iterator[bytes]:
+    while piece := list(islice(entries, _PIECE)):
+        yield orjson.dumps(piece)[1:-1]
+        if len(piece) == _PIECE:
+            time.sleep(0)
 
 
 class _Number(IntegerConverter):
@@ -141,6 +159,17 @@ def configure(app: Flask, staff_key: str | None) -> None:
         view = app.view_functions.get(request.endpoint or "")
         check_envelope(request, read_later=getattr(view, "read_headers", ()))
 
+    @app.before_request
+    def ignore_impossible_dates() -> None:
+        # Werkzeug lets through what datetime raises for the year 99999999999, and for comparisons.
+        for name in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE"):
+            if name in request.environ:
+                try:
+                    instant = parse_date(request.environ[name])
+                    instant and instant.astimezone(UTC)
+                except OverflowError:
+                    del request.environ[name]
+
     @app.after_request
     def add_security_headers(response: Response) -> Response:
         # As OWASP's REST security cheat sheet advises.
@@ -156,3 +185,10 @@ def configure(app: Flask, staff_key: str | None) -> None:
             response.data = b""
             response.headers.pop("Content-Type", None)
         return response
+
+    @app.after_request
+    def replace_unwanted_content(response: Response) -> Response:
+        if response.status_code != HTTPStatus.PRECONDITION_FAILED:
+            return response
+        response.close()  # a file
+        return problems.problem_of(HTTPStatus.PRECONDITION_FAILED).response()

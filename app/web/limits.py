@@ -13,10 +13,12 @@ BODY_SECONDS = 10  # for the whole body to arrive
 REQUEST_LINE_BYTES = 8190
 HEADERS = 100
 HEADER_BYTES = 16380  # of each
+ALL_HEADERS_BYTES = 64 * 1024  # and the request line
 HEADER_SECONDS = 10  # for all headers to arrive, and between two requests
 
 # The connection
 READER_SECONDS = 30  # for a client to take the next part of a response
+UNREAD_BYTES = 64 * 1024  # of a response that wait for the client; the kernel doubles it
 LINGER_SECONDS = 1  # for a client to read why it was refused
 MOST_CONNECTIONS = 4096  # to each worker
 BACKLOG = 4096  # connections that wait to be accepted

@@ -17,6 +17,9 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
     UnsupportedMediaType,
 )
+from werkzeug.exceptions import (
+    NotImplemented as UnsupportedTransferCoding,
+)
 
 from app.domain.refusals import InvalidRequest
 from app.web.limits import MAX_BODY_BYTES
@@ -70,7 +73,7 @@ def check_envelope(request: Request, read_later: Collection[str] = ()) -> None:
     """Refuse a request that a proxy could read in another way, or whose body cannot be read.
 
     The headers `read_later` are left to the route's RequestReader. Raises NotFound, InvalidRequest,
-    RequestEntityTooLarge or UnsupportedMediaType.
+    RequestEntityTooLarge, UnsupportedMediaType or UnsupportedTransferCoding.
     """
     environ = request.environ
     if any(_REPEATED_SLASH.match(environ.get(key, "")) for key in ("PATH_INFO", "REQUEST_URI")):
@@ -86,6 +89,8 @@ def check_envelope(request: Request, read_later: Collection[str] = ()) -> None:
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedMediaType
+    if environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
+        raise UnsupportedTransferCoding  # compressed, for one; RFC 9112, 6.1
 
 
 def _repeated_headers(environ: Mapping[str, Any]) -> list[str]:

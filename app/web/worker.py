@@ -8,24 +8,32 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import gevent
+import gevent.socket
 import orjson
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn import glogging
 from gunicorn.http import errors
+from gunicorn.http.body import ChunkedReader
 from gunicorn.workers import base
 from gunicorn.workers.ggevent import GeventWorker
 from gunicorn.workers.workertmp import WorkerTmp
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
-from app.web.limits import BODY_SECONDS, LINGER_SECONDS, READER_SECONDS
+from app.web.limits import (
+    ALL_HEADERS_BYTES,
+    BODY_SECONDS,
+    LINGER_SECONDS,
+    READER_SECONDS,
+    UNREAD_BYTES,
+)
 from app.web.problems import CONTENT_TYPE, problem_of
 from app.web.reading import RAW_HEADERS, REQUEST_ID_HEADER, request_id
 
@@ -100,7 +108,10 @@ class Listener(StreamServer):
         self._worker = worker
         self._left = _HANDFUL
         self.open = Pool(worker.worker_connections)
-        super().__init__(sock, handle=partial(worker.handle, sock), spawn=self.open)
+        # Connections inherit it; by default, a client that reads nothing takes megabytes.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
+        address = _Address(sock.getsockname())
+        super().__init__(sock, handle=partial(worker.handle, address), spawn=self.open)
 
     def do_read(self) -> Any:
         """Accept a connection, if there is one and it is this worker's turn; gevent asks."""
@@ -121,6 +132,64 @@ class Listener(StreamServer):
             self.start_accepting()
 
 
+class _Address:
+    """The address of a listener, for connections that begin after a reload has closed it."""
+
+    def __init__(self, name: Any) -> None:
+        self._name = name
+
+    def getsockname(self) -> Any:
+        """Return what the listener's method of this name returned; gunicorn calls it."""
+        return self._name
+
+
+class Client(gevent.socket.socket):
+    """A connection, of which no more is read than a request's headers may take.
+
+    gevent's `recv` does not yield while there is data, and gunicorn searches all headers again
+    with each piece of them. So others get a turn between two reads.
+    """
+
+    def __init__(self, accepted: Any) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self.settimeout(READER_SECONDS)
+        self._has_begun = False
+        self._has_turn = True
+        self._headers_left: int | None = None  # bytes, until a request's headers are here
+
+    @property
+    def awaits_request(self) -> bool:
+        """Whether the headers of the next request are still to come."""
+        return self._headers_left is not None
+
+    @contextmanager
+    def awaiting_request(self, seconds: float) -> Iterator[None]:
+        """Limit the time in which a request's headers arrive, and their size."""
+        self._has_turn, self._headers_left = True, ALL_HEADERS_BYTES
+        try:
+            with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # no error
+                yield
+        finally:
+            self._headers_left = None
+
+    def recv(self, size: int, *flags: int) -> bytes:
+        """Read up to `size` bytes; raises ParseException when they cannot be a request's."""
+        if not self._has_turn:
+            gevent.sleep(0)
+        self._has_turn = False
+        data: bytes = super().recv(size, *flags)
+        if not self._has_begun and data:
+            self._has_begun = True
+            # TLS may have no line end, so gunicorn would read on.
+            if not (data[:1].isalpha() or data[:1] == b"\r"):
+                raise errors.InvalidRequestLine("not HTTP")
+        if self._headers_left is not None:
+            self._headers_left -= len(data)
+            if self._headers_left < 0:
+                raise errors.LimitRequestHeaders("all of them together")
+        return data
+
+
 class Worker(GeventWorker):
     """A process that serves each connection in a greenlet, so a stalled client holds nobody up.
 
@@ -134,7 +203,7 @@ class Worker(GeventWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections = 0
-        self._idle: set[Any] = set()  # connections between two requests
+        self._clients: dict[Any, Client] = {}  # by the greenlets that serve them
         self._told_to_stop = Event()
 
     def run(self) -> None:
@@ -149,7 +218,8 @@ class Worker(GeventWorker):
         for listener in listeners:
             listener.close()
         gevent.sleep(_NEXT_REQUEST_SECONDS)
-        gevent.killall(list(self._idle), block=False)
+        idle = [greenlet for greenlet, client in self._clients.items() if client.awaits_request]
+        gevent.killall(idle, block=False)
         for listener in listeners:
             listener.open.join(self.cfg.graceful_timeout)
             listener.open.kill()
@@ -174,56 +244,49 @@ class Worker(GeventWorker):
         app = self.wsgi
 
         def with_raw_headers(environ: Any, start_response: Any) -> Iterable[bytes]:
-            environ[RAW_HEADERS] = environ["wsgi.input"].headers
+            body: TimedBody = environ["wsgi.input"]
+            environ[RAW_HEADERS] = body.headers
             response = app(environ, start_response)
+            body.close_unless_read()
             _cork(environ["gunicorn.socket"], True)
             return response
 
         self.wsgi = with_raw_headers
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+    def handle(self, listener: Any, accepted: Any, addr: Any) -> None:
         """Serve a connection, as long as the client reads what it is sent."""
-        client.settimeout(READER_SECONDS)
+        greenlet = gevent.getcurrent()
+        client = self._clients[greenlet] = Client(accepted)
         try:
-            if self._speaks_http(client):
-                # GeventWorker's own would take the timeout away.
-                super(GeventWorker, self).handle(listener, client, addr)
-            else:
-                self.handle_error(None, client, addr, errors.InvalidRequestLine("not HTTP"))
-                client.close()
+            # GeventWorker's own would take the timeout away.
+            super(GeventWorker, self).handle(listener, client, addr)
         finally:
+            del self._clients[greenlet]
             self.count_connections(-1)
 
-    def _speaks_http(self, client: Any) -> bool:
-        """Tell by the first byte. TLS may have no line end, so gunicorn would read on."""
-        first = b""
-        with self.timeout_ctx(), suppress(OSError):
-            first = client.recv(1, socket.MSG_PEEK)
-        return not first or first.isalpha()
-
-    @contextmanager
-    def timeout_ctx(self) -> Iterator[None]:  # type: ignore[override]  # the stubs say None
-        """Limit the time for a request's headers to arrive; gunicorn waits for them in here."""
-        connection = gevent.getcurrent()
-        self._idle.add(connection)
-        try:
-            with gevent.Timeout(self.cfg.keepalive, False):  # type: ignore[arg-type]  # no error
-                yield
-        finally:
-            self._idle.discard(connection)
+    def timeout_ctx(self) -> AbstractContextManager[None]:  # type: ignore[override]  # no stubs
+        """Limit what gunicorn reads as a request's headers; it does so in this context."""
+        return self._clients[gevent.getcurrent()].awaiting_request(self.cfg.keepalive)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
-        """Respond to a request; close the connection of a client who does not read the response."""
+        """Respond to a request.
+
+        The connection is closed if the client does not read the response, or has more of a body
+        to send than was read: there might be no end of it.
+        """
         gevent.sleep(
             0
         )  # the turn of others, or a client who sends many at once would have it alone
-        req.body = TimedBody(req)
+        req.body = body = TimedBody(req)
+        req.parse_headers = _ignore_trailers  # the headers have been parsed
         try:
             return bool(super().handle_request(listener_name, req, sock, addr))
         except TimeoutError:
             raise StopIteration from None
         finally:
             _cork(sock, False)
+            if not body.is_read:
+                _linger(sock)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Send a short problem document in response to what is not HTTP that we accept."""
@@ -248,10 +311,20 @@ class Worker(GeventWorker):
         )
         with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):  # type: ignore[arg-type]
             client.sendall(head.encode() + body)
-            # Unread input would reset the connection, and the response would be lost.
-            client.shutdown(socket.SHUT_WR)
-            while client.recv(_LINGER_BYTES):
-                pass
+        _linger(client)
+
+
+def _linger(client: Client) -> None:
+    """Give a client the time to read the response; unread input would reset the connection."""
+    with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):  # type: ignore[arg-type]
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(_LINGER_BYTES):
+            pass
+
+
+def _ignore_trailers(*_: Any, **__: Any) -> list[tuple[str, str]]:
+    """Parse no trailers; gunicorn would refuse some."""
+    return []
 
 
 def _cork(sock: Any, corked: bool) -> None:
@@ -272,7 +345,8 @@ class TimedBody:
     """The body of a gunicorn request, as a WSGI input that fails when it is late or cut off.
 
     Reading raises werkzeug's RequestTimeout or ClientDisconnected. The connection is closed then,
-    because nobody can tell where the next request starts.
+    and whenever the body was not read to its end, because nobody can tell where the next request
+    starts.
     """
 
     def __init__(self, req: Any) -> None:
@@ -280,6 +354,17 @@ class TimedBody:
         self._req = req
         self._body = req.body
         self._deadline = time.monotonic() + BODY_SECONDS
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of the body is left."""
+        reader = self._body.reader
+        return not (reader.parser if isinstance(reader, ChunkedReader) else reader.length)
+
+    def close_unless_read(self) -> None:
+        """Announce in the response that the connection closes, if something of the body is left."""
+        if not self.is_read:
+            self._req.force_close()
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, or all there are."""

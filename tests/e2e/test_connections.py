@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +18,16 @@ from typing import Any
 
 import pytest
 
-from tests.running import HOST, Service, running_service
+from tests.running import HOST, Service, running_service, wait_until
 
 BOOKING = json.dumps({"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00"}).encode()
-HEAD = b"POST /booktickets HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST /booktickets HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
-LAST_GET = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+ENDLESS = b"%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000000\r\n\r\n"
+ENDLESS_CHUNKS = b"%s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+A_CHUNK = b"10000\r\n" + b"x" * 65536 + b"\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +102,126 @@ def test_a_client_who_sends_many_requests_at_once_has_one_turn_at_a_time(service
         assert_serves_promptly(service)
 
 
+@contextlib.contextmanager
+def flooded(service: Service, head: bytes, piece: bytes, clients: int) -> Iterator[None]:
+    """Keep connections busy with `head` and then `piece` after `piece`, as fast as they go."""
+    command = [sys.executable, "-c", FLOOD, str(service.port), str(clients)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as flood:
+        assert flood.stdin
+        flood.stdin.write(f"{head.hex()} {piece.hex()}".encode())
+        flood.stdin.close()
+        time.sleep(0.5)
+        try:
+            yield
+        finally:
+            flood.kill()
+
+
+# A process, because threads of this one would hold up the test itself.
+FLOOD = f"""
+import socket, sys, threading
+
+port, clients = map(int, sys.argv[1:])
+head, piece = map(bytes.fromhex, sys.stdin.read().split())
+
+def client():
+    while True:
+        try:
+            with socket.create_connection(("{HOST}", port)) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.sendall(head)
+                while True:
+                    connection.sendall(piece)
+        except OSError:
+            pass
+
+for _ in range(clients):
+    threading.Thread(target=client).start()
+"""
+
+
+@pytest.mark.parametrize(
+    ("clients", "head", "piece"),
+    [
+        pytest.param(4, ENDLESS % b"POST /booktickets", b"x" * 65536, id="a body"),
+        pytest.param(4, ENDLESS % b"GET /health/live", b"x" * 65536, id="a body of a GET"),
+        pytest.param(4, ENDLESS % b"DELETE /tickets/x", b"x" * 65536, id="a body of a DELETE"),
+        pytest.param(4, ENDLESS % b"PUT /nowhere", b"x" * 65536, id="a body for nobody"),
+        pytest.param(4, ENDLESS_CHUNKS % b"POST /booktickets", A_CHUNK, id="chunks"),
+        pytest.param(4, ENDLESS_CHUNKS % b"GET /", b"1\r\na\r\n" * 9999, id="chunks of a byte"),
+        pytest.param(4, b"\x16\x03", b"x" * 65536, id="what is not HTTP"),
+        pytest.param(30, HEAD, b"X: " + b"a" * 95 + b"\r\n", id="headers, a line each time"),
+        pytest.param(30, HEAD + b"X: ", b"a", id="a header, a byte each time"),
+        pytest.param(30, HEAD + b"X: ", b"a" * 8000, id="a long header"),
+    ],
+)
+def test_a_flood_without_end_keeps_nobody_waiting(
+    service: Service, clients: int, head: bytes, piece: bytes
+) -> None:
+    workers = service.workers()
+    with flooded(service, head, piece, clients):
+        assert_serves_promptly(service)
+    assert service.workers() == workers
+
+
+@pytest.mark.parametrize("request_line", [b"GET /health/live", b"DELETE /tickets/x", b"PUT /x"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(b"Content-Length: 5\r\n\r\nab", id="cut off"),
+        pytest.param(b"Content-Length: 5\r\n\r\nabcde", id="whole"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", id="not a chunk"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", id="half a chunk"),
+    ],
+)
+def test_a_body_that_no_route_reads_ends_the_connection_after_one_response(
+    service: Service, request_line: bytes, rest: bytes
+) -> None:
+    sent = request_line + b" HTTP/1.1\r\nHost: localhost\r\n" + rest
+    started = time.monotonic()
+    response = exchange(service, sent)
+    assert response.count(b"HTTP/1.1 ") == 1
+    assert response.split(b" ")[1] in (b"200", b"404")
+    assert b"Connection: close" in response
+    assert time.monotonic() - started < 5
+
+
+def test_a_client_that_reads_nothing_takes_little_memory(service: Service) -> None:
+    """Of the kernel, which would hold megabytes of each such response."""
+    with socket.create_connection((HOST, service.port)) as connection:
+        connection.sendall((GET % b"/docs/swagger-ui-bundle.js") * 20)
+        time.sleep(1)
+        client = f"{connection.getsockname()[1]:04X}"
+        (waiting,) = (
+            int(fields[4].partition(":")[0], 16)
+            for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines())
+            if fields[2].endswith(f":{client}")
+        )
+    assert 0 < waiting < 500_000
+
+
+def test_a_reload_serves_connections_that_have_just_been_accepted(tmp_path: Path) -> None:
+    with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
+        for _ in range(5):
+            old = service.workers()
+            clients = []
+            for number in range(400):
+                clients.append(socket.create_connection((HOST, service.port), timeout=20))
+                clients[-1].sendall(LAST_GET % b"/health/live")
+                if number == 200:
+                    os.kill(service.gunicorn_pid, signal.SIGHUP)
+            for client in clients:
+                assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+                client.close()
+            wait_until(lambda old=old: set(old).isdisjoint(service.workers()))  # type: ignore[misc]
+        assert [line for line in service.logged() if line["level"] == "ERROR"] == []
+
+
 def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Service) -> None:
     """Although each of these clients sends a byte every second."""
     started = time.monotonic()
     with (
+        stalled(service, b"", clients=5) as silent,
         stalled(service, HEAD + b"X: ", clients=50) as late_headers,
         stalled(service, HEAD + b"Content-Length: 99\r\n\r\n", clients=50) as late_bodies,
         stalled(service, CHUNKED + b"99\r\n", clients=50) as late_chunks,
@@ -109,12 +232,12 @@ def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Ser
                 connection.send(b"1")
             assert_serves_promptly(service)
             time.sleep(0.8)
-        for connection in connections:
+        for connection in (*silent, *connections):
             connection.settimeout(5)
         for connection in (*late_bodies, *late_chunks):
             answer = b"".join(iter(lambda c=connection: c.recv(65536), b""))  # type: ignore[misc]
             assert problem(answer)["code"] == "request_timeout"
-        for connection in late_headers:
+        for connection in (*silent, *late_headers):
             assert connection.recv(1) == b""
     assert 9 < time.monotonic() - started < 14
 
@@ -125,16 +248,16 @@ def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Ser
         pytest.param(400, bytes.fromhex("16030100a5010000a10303") + b"\xd7" * 160, id="TLS"),
         pytest.param(400, b"\x00" * 10, id="zeros"),
         pytest.param(400, b"hello\r\n\r\n", id="hello"),
-        pytest.param(400, b"GE T / HTTP/1.1\r\nHost: x\r\n\r\n", id="a space in the method"),
-        pytest.param(400, b"get / HTTP/1.1\r\nHost: x\r\n\r\n", id="a method in lower case"),
+        pytest.param(400, b"GE T / HTTP/1.1\r\nHost: localhost\r\n\r\n", id="a space in the method"),
+        pytest.param(400, b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n", id="a method in lower case"),
         pytest.param(400, b"GET /\r\n\r\n", id="HTTP/0.9"),
-        pytest.param(400, b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", id="HTTP/3"),
+        pytest.param(400, b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", id="HTTP/3"),
         pytest.param(400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", id="HTTP/2"),
         pytest.param(400, b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n" + LAST_GET % b"/", id="PROXY"),
         pytest.param(400, LAST_GET % b"metrics", id="a path without a slash"),
-        pytest.param(400, b"GET / HTTP/1.1\r\nHost: x\r\nX Y: 1\r\n\r\n", id="a header's name"),
-        pytest.param(400, b"GET / HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", id="a header's value"),
-        pytest.param(400, b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n", id="a folded header"),
+        pytest.param(400, b"GET / HTTP/1.1\r\nHost: localhost\r\nX Y: 1\r\n\r\n", id="a header's name"),
+        pytest.param(400, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: \0\r\n\r\n", id="a header's value"),
+        pytest.param(400, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n", id="a folded header"),
         pytest.param(400, HEAD + b"Content-Length: -1\r\n\r\n", id="a negative length"),
         pytest.param(400, HEAD + b"Content-Length: +1\r\n\r\n1", id="a signed length"),
         pytest.param(
@@ -149,10 +272,16 @@ def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Ser
         pytest.param(417, HEAD + b"Expect: tea\r\n\r\n", id="an expectation"),
         pytest.param(
             431,
-            b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"a" * 3_000_000),
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n" % (b"a" * 3_000_000),
             id="a long header",
         ),
         pytest.param(431, HEAD + b"X: 1\r\n" * 101 + b"\r\n", id="many headers"),
+        pytest.param(
+            431, HEAD + (b"X: " + b"a" * 2000 + b"\r\n") * 40 + b"\r\n", id="headers of 80 KB"
+        ),
+        pytest.param(
+            501, HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", id="a coding"
+        ),
     ],
 )
 def test_what_is_not_http_gets_an_error_at_once(service: Service, status: int, sent: bytes) -> None:
@@ -234,7 +363,7 @@ def test_requests_may_share_a_connection_and_need_not_wait_for_each_other(
     service: Service,
 ) -> None:
     booking = HEAD + b"Content-Length: %d\r\n\r\n" % len(BOOKING) + BOOKING
-    head = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     responses = exchange(service, booking * 3 + head + booking + LAST_GET % b"/health/live")
     assert re.findall(rb"HTTP/1.1 (\d+)", responses) == [b"201"] * 3 + [b"200", b"201", b"200"]
     assert b'"timing":"09:00"' not in responses  # of HEAD /
@@ -245,6 +374,22 @@ def test_a_whole_chunked_body_books(service: Service) -> None:
     connection.request("POST", "/booktickets", iter([BOOKING[:20], BOOKING[20:]]))
     assert connection.getresponse().status == 201
     connection.close()
+
+
+def test_an_empty_line_before_a_request_is_ignored(service: Service) -> None:
+    sent = b"\r\n" + GET % b"/health/live" + b"\r\n" + LAST_GET % b"/health/live"
+    assert exchange(service, sent).count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [b"Host: y", b"Idempotency-Key: abcdefgh", b"Content-Length: 9", b"Authorization: x", b"a b"],
+)
+def test_trailers_are_ignored(service: Service, trailer: bytes) -> None:
+    chunks = b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(BOOKING), BOOKING, trailer)
+    responses = exchange(service, CHUNKED + chunks + LAST_GET % b"/health/live")
+    assert re.findall(rb"HTTP/1.1 (\d+)", responses) == [b"201", b"200"]
+    assert b"Idempotency-Replayed" not in responses
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,67 @@ class TestBodies:
         answer = client.post("/tickets", json=BOOKING, headers={"Content-Encoding": encoding})
         assert answer.status_code == 201
 
+    @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "identity"])
+    def test_a_compressed_transfer_books_nothing(self, client: FlaskClient, coding: str) -> None:
+        refused = client.post("/booktickets", json=BOOKING, headers={"Transfer-Encoding": coding})
+        assert_refused(refused, 501, "invalid_request")
+        assert_booked(client, 0)
+
+
+FILES = ("/static/style.css", "/docs/swagger-ui.css")
+
+
+class TestConditionalRequests:
+    @pytest.mark.parametrize("path", FILES)
+    @pytest.mark.parametrize("header", ["If-Modified-Since", "If-Range"])
+    @pytest.mark.parametrize(
+        "instant",
+        [
+            "Thu, 01 Jan 99999999999 00:00:00 GMT",
+            "Thu, 01 Jan 0001 00:00:00 +1400",
+            "Fri, 31 Dec 9999 23:59:59 -1400",
+            "Thu, 01 Jan 2026 00:00:00 +99999999999999",
+            "Thu, 01 Jan 2026 99999999999999999999:00:00 GMT",
+            "Thu, 99999999999999999999 Jan 2026 00:00:00 GMT",
+            "9" * 5000,
+            "Thu, 01 Jan " + "9" * 5000 + " 00:00:00 GMT",
+            "\u0663",
+        ],
+    )
+    def test_an_impossible_date_is_ignored(
+        self, client: FlaskClient, path: str, header: str, instant: str
+    ) -> None:
+        headers = {header: instant.encode().decode("latin-1")}
+        if header == "If-Range":
+            headers["Range"] = "bytes=0-1"
+        with client.get(path, headers=headers) as response:
+            assert response.status_code in (200, 206)
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_a_date_is_compared(self, client: FlaskClient, path: str) -> None:
+        with client.get(path) as response:
+            headers = {"If-Modified-Since": response.headers["Last-Modified"]}
+        with client.get(path, headers=headers) as response:
+            assert response.status_code == 304
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_a_precondition_that_fails_is_a_problem_without_the_file(
+        self, client: FlaskClient, path: str
+    ) -> None:
+        with client.get(path, headers={"If-Match": '"another"'}) as response:
+            assert_refused(response, 412, "invalid_request")
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+    @pytest.mark.parametrize("path", FILES)
+    @pytest.mark.parametrize("ranges", ["bytes=9999999-", "bytes=0-" + "9" * 5000, "bytes=9-1"])
+    def test_a_range_outside_the_file_is_refused_or_ignored(
+        self, client: FlaskClient, path: str, ranges: str
+    ) -> None:
+        with client.get(path, headers={"Range": ranges}) as response:
+            assert response.status_code in (200, 206, 416)
+            if response.status_code == 416:
+                assert_refused(response, 416, "invalid_request")
+
 
 @pytest.mark.parametrize(
     "path", ["//", "//metrics", "///health/live", "//tickets", "//docs", "//openapi.json", "//x//"]
