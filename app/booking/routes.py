@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -142,7 +142,7 @@ def delete(ticket_id: str, phone: Phone) -> dict[str, Any]:
 @blueprint.staff_only
 @blueprint.reads(body=TimingSchema())
 @blueprint.response(200, response_schema(Ticket)(many=True))
-def view_on_time(timing: str, day: date | None = None) -> list[Ticket]:
+def view_on_time(timing: str, day: date | None = None) -> Iterator[Ticket]:
     """List all tickets of a timing
 
     By date, then seat: all that are still stored, or those of one `date`. A timing that nobody

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -83,7 +83,7 @@ def show_seats(
 @blueprint.refuses(MovieNotFound)
 def list_tickets(
     timing: str | None = None, movie: int | None = None, day: date | None = None
-) -> list[Ticket]:
+) -> Iterator[Ticket]:
     """List all tickets of a timing, a movie or a day
 
     By showing, then seat: all that are still stored, or those of one `date`. At least one of the

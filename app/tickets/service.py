@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -212,7 +212,7 @@ class TicketService:
 
     def tickets(
         self, timing: str | None = None, movie: int | None = None, day: date | None = None
-    ) -> list[Ticket]:
+    ) -> Iterator[Ticket]:
         """Return the stored tickets of a timing, a movie or a day, by showing, then seat.
 
         One of them is required. Raises MovieNotFound.
@@ -228,7 +228,7 @@ class TicketService:
         else:
             raise ValueError("name a timing, a movie or a day")
         now = self._clock()
-        return [self._views.ticket(each, now) for each in found]
+        return (self._views.ticket(each, now) for each in found)
 
     def count_unexpired(self, movie: Play) -> int:
         """Count the tickets of a movie that have not expired."""

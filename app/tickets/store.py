@@ -35,6 +35,7 @@ from app.tickets.seat_choice import Order, SeatChooser, choose
 # In this order the index also lists the tickets of a timing by date.
 SEAT_OF_SHOWING = [(name, ASCENDING) for name in ("screen", "timing", "date", "seat")]
 _MAX_ATTEMPTS = 1000  # a request needs another when it lost a seat or its batch left it out
+_LIST_BATCH = 2000  # tickets that are decoded at once, while other requests wait
 _NOT_ADMITTED: Document = {"admission": None}  # or has no such field
 
 
@@ -216,7 +217,7 @@ class TicketStore:
         """
         wanted = {"showing_at": {"$gte": start, "$lte": end}, "date": day.isoformat()}
         return sorted(
-            map(read_ticket, self._tickets.find(wanted, batch_size=ONE_BATCH)), key=_order
+            map(read_ticket, self._tickets.find(wanted, batch_size=_LIST_BATCH)), key=_order
         )
 
     def count_of_movie(self, movie: Play, after: datetime) -> int:
@@ -288,7 +289,7 @@ class TicketStore:
             {"screen": screen, "timing": timing} | ({"date": day.isoformat()} if day else {})
             for screen, timing, day in found
         ]
-        documents = self._tickets.find({"$or": either}, batch_size=ONE_BATCH)
+        documents = self._tickets.find({"$or": either}, batch_size=_LIST_BATCH)
         for ticket in sorted(map(read_ticket, documents), key=_order):
             showing = ticket.showing
             for day in (None, showing.date):
