@@ -95,6 +95,7 @@ _PASSING_ERRORS = {
     14031,  # OutOfDiskSpace
 }
 _DUPLICATE_KEY = 11000
+_ILLEGAL_OPERATION = 20
 
 _LONGEST_REASON = 500  # characters
 _TOLD_SECONDS = 60  # in which a reason that comes and goes is logged once
@@ -164,7 +165,11 @@ def is_outage(error: PyMongoError) -> bool:
         return True
     if error.has_error_label("RetryableWriteError"):
         return True
-    return isinstance(error, OperationFailure) and not _PASSING_ERRORS.isdisjoint(_codes(error))
+    if not isinstance(error, OperationFailure):
+        return False
+    # A standalone that goes away during the handshake is taken for a replica set at the retry.
+    is_standalone = error.code == _ILLEGAL_OPERATION and "retryable writes" in str(error)
+    return is_standalone or not _PASSING_ERRORS.isdisjoint(_codes(error))
 
 
 def _codes(error: OperationFailure) -> Iterator[int | None]:

@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 _START_SECONDS = 60
 _STOP_SECONDS = 60
 _RESTART_SECONDS = 2
+_LOG_BYTES = 10 * 1024 * 1024  # of mongod's log, then it gets a new one
+_OLD_LOGS = 3
+_LOG_SECONDS = 60  # between two looks at its size
+# What mongod inherits: no secrets of the service.
+_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _LITTLE_SPACE = 512 * 1024 * 1024  # bytes; its journal alone takes two files of 100 MiB
 # Bytes; sun_path of unix(7) holds one more, its end.
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
@@ -99,6 +104,7 @@ class EmbeddedMongoDB:
         self._stopping = threading.Event()
         self._starting_or_stopping = threading.Lock()
         self._keeper = threading.Thread(target=self._keep_alive, name="mongod-keeper", daemon=True)
+        self._cleaner = threading.Thread(target=self._limit_log, name="mongod-log", daemon=True)
 
     @property
     def uri(self) -> str:
@@ -121,6 +127,7 @@ class EmbeddedMongoDB:
             self._stop()
             raise
         self._keeper.start()
+        self._cleaner.start()
         return self
 
     def __exit__(
@@ -216,6 +223,7 @@ class EmbeddedMongoDB:
                 return subprocess.Popen(  # noqa: S603 (no shell, our own words)
                     command,
                     cwd=self._home,
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,
@@ -262,6 +270,15 @@ class EmbeddedMongoDB:
             except (EmbeddedMongoDBError, OSError) as error:
                 log.error("%s Trying again in %s s.", error, _RESTART_SECONDS)
                 self._stopping.wait(_RESTART_SECONDS)
+
+    def _limit_log(self) -> None:
+        """Have `mongod` start a new log whenever it is large, and keep the last few."""
+        while not self._stopping.wait(_LOG_SECONDS):
+            with contextlib.suppress(OSError):
+                if self._process and self._log.stat().st_size > _LOG_BYTES:
+                    self._process.send_signal(signal.SIGUSR1)
+                for old in sorted(self._home.glob(f"{self._log.name}.*"))[:-_OLD_LOGS]:
+                    old.unlink()
 
     def _stop(self) -> None:
         self._stopping.set()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pymongo
 from pymongo import IndexModel
@@ -17,6 +19,14 @@ from app.mongodb.client import UNAUTHORIZED, Document, outages, reason_of, renew
 MAX_AGE_SECONDS = 2.0
 _LONGEST_ATTEMPT = 4  # seconds
 _INDEX_OPTIONS_CONFLICT = 85
+_MOST_SKEW = timedelta(minutes=1)
+_NEVER = 2**31 - 1  # seconds, the most that MongoDB allows
+
+log = logging.getLogger(__name__)
+
+# When the server that forked this process started, where there is one (see gunicorn.conf.py): a
+# worker that takes the place of a dead one is not a start. In seconds since 1970.
+server_started_at: float | None = None
 
 
 class CannotBeUsed(ConnectionFailure):
@@ -39,15 +49,21 @@ class Indexes:
         unique: Sequence[IndexModel],
         expiry: tuple[str, timedelta] | None = None,
         upgrade: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Documents expire at the instant in a field plus a period, in whole seconds.
 
-        `upgrade` runs when the indexes are there, until it has succeeded once.
+        The period is that of the service that started last. While MongoDB's clock and `clock`
+        (seconds since 1970) disagree, nothing is removed. `upgrade` runs when the indexes are
+        there, until it has succeeded once.
         """
         self._collection = collection
         self._unique = unique
         self._expiry = expiry
         self._upgrade = upgrade
+        self._clock = clock
+        self._started_at = server_started_at or clock()
+        self._clocks_agree = True
         self._lock = threading.Lock()
         self._seen_at = float("-inf")
         self._tried_at = float("-inf")
@@ -112,16 +128,50 @@ class Indexes:
         self._tried_at = time.monotonic()
 
     def _create_expiry_index(self, field: str, after: timedelta) -> None:
-        seconds = int(after.total_seconds())
+        self._compare_clocks()
+        seconds = self._period(int(after.total_seconds())) if self._clocks_agree else _NEVER
         try:
             self._collection.create_index(field, expireAfterSeconds=seconds)
         except OperationFailure as error:
             if error.code != _INDEX_OPTIONS_CONFLICT:
                 raise
-            # The last service to start sets the period; two must not keep overwriting each other.
-            if self._tried_at == float("-inf"):
-                self._collection.database.command(
-                    "collMod",
-                    self._collection.name,
-                    index={"keyPattern": {field: 1}, "expireAfterSeconds": seconds},
-                )
+            self._collection.database.command(
+                "collMod",
+                self._collection.name,
+                index={"keyPattern": {field: 1}, "expireAfterSeconds": seconds},
+            )
+
+    def _period(self, own: int) -> int:
+        """Return the period of the service that started last, in seconds."""
+        starts = self._collection.database["starts"]
+        last = starts.find_one({"_id": self._collection.name})
+        if last and last["started_at"] >= self._started_at:
+            return int(last["expire_after_seconds"])
+        mine = {"started_at": self._started_at, "expire_after_seconds": own}
+        with suppress(DuplicateKeyError):  # another one starts at this moment; the next look tells
+            starts.replace_one(
+                {"_id": self._collection.name, "started_at": {"$not": {"$gte": self._started_at}}},
+                mine,
+                upsert=True,
+            )
+        return own
+
+    def _compare_clocks(self) -> None:
+        """Note whether MongoDB's clock is right; if not, it would remove valid tickets for good."""
+        try:
+            hello = self._collection.database.command("hello")
+        except NotImplementedError:  # mongomock
+            return
+        theirs = hello["localTime"].replace(tzinfo=UTC)  # which commands leave out
+        ours = datetime.fromtimestamp(self._clock(), UTC)
+        agree = abs(theirs - ours) <= _MOST_SKEW
+        if self._clocks_agree and not agree:
+            log.error(
+                "MongoDB's clock says %s and this machine's %s: until they agree, no expired"
+                " tickets are removed",
+                theirs.isoformat(timespec="seconds"),
+                ours.isoformat(timespec="seconds"),
+            )
+        elif agree and not self._clocks_agree:
+            log.warning("The clocks of MongoDB and of this machine agree again")
+        self._clocks_agree = agree

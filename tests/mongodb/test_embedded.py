@@ -1,4 +1,4 @@
-"""The embedded MongoDB where it cannot run: one message that says why and what to do."""
+"""The embedded MongoDB: what it inherits and logs; where it cannot run, one message says why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.mongodb.client import open_client
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
+from tests.running import wait_until
 
 LIBRARY = (
     "mongod: error while loading shared libraries: {}: "
@@ -64,3 +66,32 @@ def test_a_mongod_that_is_not_for_this_machine_is_named(
 ) -> None:
     message = start_with(script, tmp_path, monkeypatch)
     assert f"cannot be run as {tmp_path / 'bin' / 'mongod'}: " in message
+
+
+@pytest.mark.slow
+def test_it_inherits_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFF_KEY", "a-key-for-the-staff")
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    with EmbeddedMongoDB(tmp_path) as mongodb:
+        inherited = Path(f"/proc/{mongodb.pid}/environ").read_text()
+    assert "STAFF_KEY" not in inherited
+    assert "a-key-for-the-staff" not in inherited
+    assert "TZ=Asia/Kolkata" in inherited
+
+
+@pytest.mark.slow
+def test_its_log_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.mongodb.embedded._LOG_BYTES", 500)
+    monkeypatch.setattr("app.mongodb.embedded._LOG_SECONDS", 0.4)
+
+    def old_logs() -> list[Path]:
+        return sorted((tmp_path / "mongodb").glob("mongod.log.*"))
+
+    with EmbeddedMongoDB(tmp_path) as mongodb, open_client(mongodb.uri) as client:
+        pid = mongodb.pid
+        wait_until(lambda: len(old_logs()) == 3)
+        first = old_logs()[0]
+        wait_until(lambda: first not in old_logs())
+        assert len(old_logs()) <= 4  # one may be about to go
+        assert client.admin.command("ping")["ok"]
+        assert mongodb.pid == pid

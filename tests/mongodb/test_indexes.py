@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -149,15 +150,64 @@ def indexes_that_expire(database: Database[Any], hours: float) -> Indexes:
     return Indexes(database["tickets"], unique=[KEY], expiry=expiry)
 
 
+def expiry_seconds(database: Database[Any]) -> int:
+    seconds: int = database["tickets"].index_information()["showing_at_1"]["expireAfterSeconds"]
+    return seconds
+
+
 @pytest.mark.usefixtures("impatient")
-def test_services_that_differ_in_expiry_do_not_keep_overwriting_each_other(
-    database: Database[Any],
-) -> None:
+def test_the_service_that_started_last_sets_the_expiry(database: Database[Any]) -> None:
     eight, nine = (indexes_that_expire(database, hours) for hours in (8, 9))
-    for indexes in (eight, nine, eight):
+    # As when MongoDB was away at the start of the first.
+    for indexes in (nine, eight, nine, eight):
         indexes.ensure()
-    found = database["tickets"].index_information()["showing_at_1"]
-    assert found["expireAfterSeconds"] == 9 * 3600
+        assert expiry_seconds(database) == 9 * 3600
+    database["tickets"].drop_indexes()
+    eight.ensure()  # the first to notice
+    assert expiry_seconds(database) == 9 * 3600
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_replaces_another_is_not_a_start(
+    database: Database[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.mongodb.indexes.server_started_at", time.time())
+    indexes_that_expire(database, 8).ensure()
+    monkeypatch.setattr("app.mongodb.indexes.server_started_at", None)
+    indexes_that_expire(database, 9).ensure()
+    monkeypatch.setattr("app.mongodb.indexes.server_started_at", time.time() - 60)
+    indexes_that_expire(database, 8).ensure()
+    assert expiry_seconds(database) == 9 * 3600
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("skew", [-61, 61, 40 * 24 * 3600])
+def test_while_clocks_disagree_nothing_is_removed(
+    database: Database[Any], log: Callable[[], list[Any]], skew: float
+) -> None:
+    ahead = [0.0]
+    expiry = ("showing_at", timedelta(hours=8))
+    indexes = Indexes(
+        database["tickets"], unique=[KEY], expiry=expiry, clock=lambda: time.time() - ahead[0]
+    )
+    for ahead[0], seconds in ((skew, 2**31 - 1), (0, 8 * 3600), (skew, 2**31 - 1), (0, 8 * 3600)):
+        for _ in range(2):
+            indexes.ensure()
+            assert expiry_seconds(database) == seconds
+    logged = [line["message"] for line in log()]
+    assert [text.startswith("MongoDB's clock says 20") for text in logged] == [True, False] * 2
+    assert logged[1] == "The clocks of MongoDB and of this machine agree again"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_clocks_that_differ_by_less_than_a_minute_agree(database: Database[Any]) -> None:
+    Indexes(
+        database["tickets"],
+        unique=[KEY],
+        expiry=("showing_at", timedelta(hours=8)),
+        clock=lambda: time.time() + 55,
+    ).ensure()
+    assert expiry_seconds(database) == 8 * 3600
 
 
 def test_without_an_expiry_nothing_expires(database: Database[Any]) -> None:

@@ -579,6 +579,26 @@ def test_the_commands_of_the_contract_work_as_they_stand(client: FlaskClient) ->
     assert screen == {"screen": 1, "seats": 996, "seats_per_row": 20, "movies": movies}
 
 
+def test_after_a_restore_of_some_collections_numbers_are_new_and_counts_add_up(
+    house: FlaskClient, database: Database[Any]
+) -> None:
+    for seats in (1, 9, 10):
+        ok(house.post("/api/tickets", json={"movie": 1, "seat": seats}), 201)
+    database["counters"].delete_many({})
+    database["screens"].update_one({"_id": 1}, {"$set": {"seats": 2}})
+    database["movies"].update_one({"_id": 1}, {"$set": {"seats": 2}})
+    assert (add_screen(house)["screen"], add_movie(house, showtime="20:00")["movie"]) == (2, 2)
+    for movie in (house.get("/api/movies").json[0], house.get("/api/screens").json[0]["movies"][0]):
+        assert (movie["seats"], movie["purchased_seats"], movie["free_seats"]) == (2, 1, 1)
+    plan = ok(house.get("/seats?movie=1"))
+    assert (plan["capacity"], plan["booked"], plan["available"]) == (2, 1, 1)
+    assert plan["free_seats"] == [2]
+    refused = house.post("/api/tickets", json={"movie": 1, "amount": 2})
+    assert assert_refused(refused, 409, "not_enough_seats")["seats_left"] == 1
+    assert ok(house.post("/api/tickets", json={"movie": 1}), 201)["seats"] == [2]
+    assert_refused(house.put("/api/tickets", json={"movie": 1}), 409, "sold_out")
+
+
 @pytest.mark.parametrize(
     "database", [pytest.param("mongod", marks=pytest.mark.slow)], indirect=True
 )
