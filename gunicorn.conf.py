@@ -11,13 +11,16 @@ import gc
 import logging
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from app import announce
 from app.config import SettingError, Settings
+from app.mongodb import indexes
 from app.operations import log, metrics
 from app.web import limits
+from app.web.addresses import to_listen_on
 from app.web.worker import Logger, OpenConnections, Worker
 
 try:
@@ -40,8 +43,14 @@ def _connections() -> int:
 
 
 chdir = str(Path(__file__).parent)
-_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
-bind = f"{_host}:{_settings.port}"
+try:
+    _addresses = to_listen_on(_settings.host, _settings.port)
+except OSError as error:
+    sys.exit(f"box-office: HOST={_settings.host} cannot be used: {error.strerror}")
+bind = [
+    f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+    for _, address in _addresses
+]
 workers = _settings.workers
 worker_class = Worker
 worker_connections = _connections()
@@ -65,6 +74,7 @@ logger_class = Logger
 
 # The workers share memory. Each has a place in it; a successor takes over its figures.
 _places = 2 * workers  # twice as many, for a reload
+indexes.server_started_at = time.time()
 _table = metrics.shared_table = metrics.SharedTable(rows=_places)
 Worker.open_connections = OpenConnections(_places)
 _free_places = set(range(_places))
@@ -91,8 +101,8 @@ def when_ready(server: Any) -> None:
     """Say where the service is, and what an operator should know."""
     announce(_settings)
     serving = "Serving %s with %s; open it in a browser, or try: curl %s"
-    url, processes = f"http://{bind}/", f"{workers} worker{'s' * (workers > 1)}"
-    logging.getLogger("app").info(serving, url, processes, url)
+    urls, processes = [*map(str, server.LISTENERS)], f"{workers} worker{'s' * (workers > 1)}"
+    logging.getLogger("app").info(serving, " and ".join(urls), processes, urls[0])
 
 
 def post_worker_init(worker: Worker) -> None:

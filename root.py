@@ -13,12 +13,13 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from app import announce, create_app
 from app.config import SettingError, Settings
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError, die_with_parent
 from app.operations import log
+from app.web.addresses import SocketAddress, to_listen_on
 from app.web.limits import BACKLOG
 
 _HOME = Path(__file__).parent
@@ -45,11 +46,15 @@ def main() -> None:
         settings = Settings.from_environ()
         log.configure(settings.log_level, settings.log_format)
         environ = dict(os.environ)
-        with _listen(settings.host, settings.port) as listener, contextlib.ExitStack() as running:
+        with contextlib.ExitStack() as running:
+            listeners = [
+                running.enter_context(_listen(settings, *address))
+                for address in _addresses(settings)
+            ]
             if not settings.mongodb_uri:
                 mongodb = running.enter_context(EmbeddedMongoDB(settings.data_dir))
                 environ["MONGODB_URI"] = mongodb.uri
-            _serve(listener, environ)
+            _serve(listeners, environ)
     except (SettingError, EmbeddedMongoDBError, StartError) as error:
         sys.exit(f"box-office: {error}")
     except KeyboardInterrupt:
@@ -70,21 +75,25 @@ def _leave(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _addresses(settings: Settings) -> list[SocketAddress]:
+    """Return the addresses to listen on; raises StartError if there are none."""
+    try:
+        return to_listen_on(settings.host, settings.port)
+    except OSError as error:
+        raise StartError(f"HOST={settings.host} cannot be used: {error.strerror}") from None
+
+
+def _listen(
+    settings: Settings, family: socket.AddressFamily, address: tuple[Any, ...]
+) -> socket.socket:
     """Return a socket that listens, and so keeps every other service off the port.
 
     Raises StartError if the port is not available.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise StartError(f"HOST={host} cannot be used: {error.strerror}") from None
     # A service that was killed a moment ago may still be letting go of its port.
     deadline = time.monotonic() + _PORT_WAIT_SECONDS
     while True:
-        listener = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
@@ -93,26 +102,29 @@ def _listen(host: str, port: int) -> socket.socket:
         except OSError as error:
             listener.close()
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                meant = "" if settings.host == address[0] else f" ({address[0]})"
                 raise StartError(
-                    f"PORT={port} on HOST={host} cannot be used: {error.strerror}; "
-                    "set another PORT or HOST"
+                    f"PORT={settings.port} on HOST={settings.host}{meant} cannot be used: "
+                    f"{error.strerror}; set another PORT or HOST"
                 ) from None
         time.sleep(0.1)
 
 
-def _serve(listener: socket.socket, environ: dict[str, str]) -> None:
-    """Run gunicorn on the socket, and stop it gently when this process is told to stop."""
-    listening = listener.fileno()
+def _serve(listeners: list[socket.socket], environ: dict[str, str]) -> None:
+    """Run gunicorn on the sockets, and stop it gently when this process is told to stop."""
+    files = [listener.fileno() for listener in listeners]
+    binds = [word for file in files for word in ("--bind", f"fd://{file}")]
     server = subprocess.Popen(  # noqa: S603 (no shell, our own words)
-        [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listening}", "root:app"],
+        [sys.executable, "-m", "gunicorn", *binds, "root:app"],
         cwd=_HOME,  # where its configuration is
         env=environ,
-        pass_fds=[listening],
+        pass_fds=files,
         # A terminal sends Ctrl-C to its whole group; for gunicorn that is a stop without grace.
         start_new_session=True,
         preexec_fn=partial(die_with_parent, os.getpid()),
     )
-    listener.close()  # so that it closes when gunicorn does
+    for listener in listeners:
+        listener.close()  # so that it closes when gunicorn does
     try:
         status = server.wait()
     except KeyboardInterrupt:

@@ -29,7 +29,7 @@ from app.tickets.admissions import AdmissionService
 from app.tickets.service import TicketService
 from app.tickets.store import TicketStore
 from app.tickets.views import Views
-from app.web import blueprint, openapi
+from app.web import blueprint, openapi, origin
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,11 @@ class BoxOffice(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func`; Flask would look at each of them again in every request."""
         return func
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Serve a request; an empty path means `/` (RFC 9110, 4.2.3), not a redirect in HTML."""
+        environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
+        return super().wsgi_app(environ, start_response)
 
 
 def create_app(
@@ -85,6 +90,8 @@ def create_app(
     rate_limit.configure(app, database, settings.rate_limit, exempt=operations.PATHS)
     api = openapi.configure(app, unlimited=operations.PATHS)
     blueprint.configure(app, settings.staff_key)  # after flask-smorest's error handler
+    is_open = settings.staff_key is None and not settings.trusted_proxies
+    origin.configure(app, settings.host, is_open=is_open)
     for each in (
         *booking.blueprints,
         *tickets.blueprints,

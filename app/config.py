@@ -33,7 +33,10 @@ Number = TypeVar("Number", int, float)
 DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
 
 _MOST_REQUESTS = 10**9
-_HOURS = "hours from 0.0003 (a second) to 8760"
+# A showing can be booked until its minute has passed, and no ticket may expire before.
+_LEAST_EXPIRY_HOURS = 0.0167
+_LEAST_HOURS = 0.0003
+_MOST_HOURS = 8760
 _LONGEST_WINDOW = 366 * 24 * 3600  # seconds
 
 
@@ -142,11 +145,14 @@ def _show_times(text: str) -> tuple[str, ...]:
     return tuple(sorted(times))
 
 
-def _hours(text: str) -> timedelta:
-    if not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text):
-        raise ValueError("it is not a number of hours")
-    # MongoDB's TTL counts whole seconds, so the service does, too.
-    return timedelta(seconds=round(_within(float(text), 0.0003, 8760) * 3600))
+def _hours(lowest: float) -> Callable[[str], timedelta]:
+    def parse(text: str) -> timedelta:
+        if not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text):
+            raise ValueError("it is not a number of hours")
+        # MongoDB's TTL counts whole seconds, so the service does, too.
+        return timedelta(seconds=round(_within(float(text), lowest, _MOST_HOURS) * 3600))
+
+    return parse
 
 
 def _zone(text: str) -> tzinfo:
@@ -250,9 +256,17 @@ class Settings:
     )
     slot_capacity: int = _number_setting(20, 1, 10_000)
     seats_per_row: int = _number_setting(5, 1, 100)
-    expiry_hours: timedelta = _setting(timedelta(hours=8), _hours, _HOURS)
+    expiry_hours: timedelta = _setting(
+        timedelta(hours=8),
+        _hours(_LEAST_EXPIRY_HOURS),
+        f"hours from {_LEAST_EXPIRY_HOURS} (a minute) to {_MOST_HOURS}",
+    )
     advance_days: int = _number_setting(30, 0, 3650)
-    admission_hours: timedelta = _setting(timedelta(hours=2), _hours, _HOURS)
+    admission_hours: timedelta = _setting(
+        timedelta(hours=2),
+        _hours(_LEAST_HOURS),
+        f"hours from {_LEAST_HOURS} (a second) to {_MOST_HOURS}",
+    )
     theatre_timezone: tzinfo = _setting(
         _machine_zone, _zone, "an IANA time zone such as Asia/Kolkata"
     )

@@ -55,7 +55,7 @@ def test_every_setting_is_read() -> None:
         "SHOW_TIMES": "21:30, 09:15",
         "SLOT_CAPACITY": "50",
         "SEATS_PER_ROW": "10",
-        "EXPIRY_HOURS": "0.01",
+        "EXPIRY_HOURS": "0.02",
         "ADVANCE_DAYS": "7",
         "ADMISSION_HOURS": "1.5",
         "THEATRE_TIMEZONE": "Asia/Kathmandu",
@@ -77,7 +77,7 @@ def test_every_setting_is_read() -> None:
         "show_times": ("09:15", "21:30"),
         "slot_capacity": 50,
         "seats_per_row": 10,
-        "expiry_hours": timedelta(seconds=36),
+        "expiry_hours": timedelta(seconds=72),
         "advance_days": 7,
         "admission_hours": timedelta(minutes=90),
         "theatre_timezone": ZoneInfo("Asia/Kathmandu"),
@@ -109,7 +109,7 @@ def test_every_setting_is_read() -> None:
         ("SLOT_CAPACITY", "10000"),
         ("SEATS_PER_ROW", "1"),
         ("SEATS_PER_ROW", "100"),
-        ("EXPIRY_HOURS", "0.0003"),
+        ("EXPIRY_HOURS", "0.0167"),
         ("EXPIRY_HOURS", "8760"),
         ("ADMISSION_HOURS", "0.0003"),
         ("ADMISSION_HOURS", "8760"),
@@ -173,8 +173,10 @@ def test_the_limit_itself_is_accepted(name: str, value: str) -> None:
         ("ADMISSION_HOURS", "8760.1", "it is above 8760"),
         ("RATE_LIMIT", "60 per 367 days", "its time is longer than a year"),
         ("RATE_LIMIT", "1000000001 per minute", "it allows more than 1000000000 requests"),
-        ("EXPIRY_HOURS", "0", "it is below 0.0003"),
-        ("EXPIRY_HOURS", "-8", "it is below 0.0003"),
+        ("EXPIRY_HOURS", "0", "it is below 0.0167"),
+        ("EXPIRY_HOURS", "-8", "it is below 0.0167"),
+        ("EXPIRY_HOURS", "0.0166", "it is below 0.0167"),
+        ("EXPIRY_HOURS", "0.0003", "it is below 0.0167"),
         ("EXPIRY_HOURS", "nan", "it is not a number of hours"),
         ("EXPIRY_HOURS", "1e9", "it is not a number of hours"),
         ("EXPIRY_HOURS", "8760.5", "it is above 8760"),
@@ -195,6 +197,11 @@ def test_a_bad_value_is_reported_in_one_line_with_its_cause(
     message = str(refusal.value)
     assert message.startswith(f"{name}={value!r} cannot be used: {cause}; set ")
     assert "\n" not in message
+
+
+def test_tickets_do_not_expire_before_the_minute_in_which_they_are_sold_has_passed() -> None:
+    least = Settings.from_environ({"EXPIRY_HOURS": "0.0167"}).expiry_hours
+    assert least == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from itertools import accumulate, product
+from itertools import accumulate, compress, product
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -20,6 +20,7 @@ NO_ROUTE = "none"
 
 # Seconds, around what a booking takes; after the last, clients are told to come back later.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"))
+_BUCKET_NAMES = list(map(floatToGoString, _BUCKETS))
 _COLUMNS = 32 * 1024  # more than the routes of the service need
 
 
@@ -33,6 +34,7 @@ class SharedTable:
     def __init__(self, rows: int) -> None:
         cells = memoryview(mmap.mmap(-1, rows * _COLUMNS * 8)).cast("d")
         self._rows = [cells[row * _COLUMNS : (row + 1) * _COLUMNS] for row in range(rows)]
+        self._is_used = mmap.mmap(-1, _COLUMNS)  # a byte for each column, 1 once it is in use
         self._lock = threading.Lock()
         self.row = 0
 
@@ -40,10 +42,12 @@ class SharedTable:
         """Add `number` to a column, in this process's row."""
         with self._lock:
             self._rows[self.row][column] += number
+        self._is_used[column] = 1
 
-    def totals(self) -> list[float]:
-        """Return the sum of each column."""
-        return list(map(sum, zip(*self._rows, strict=True)))
+    def totals(self) -> dict[int, float]:
+        """Return the sum of each column in use, in order; most columns never are."""
+        used = compress(range(_COLUMNS), self._is_used[:])
+        return {column: sum(row[column] for row in self._rows) for column in used}
 
 
 @dataclass(frozen=True)
@@ -138,15 +142,15 @@ class Metrics(Collector):
         for family in (self._requests, self._bookings, self._admissions, self._refusals):
             counter = CounterMetricFamily(family.name, family.text, labels=family.labels)
             for labels, column in family.columns.items():
-                if totals[column]:
+                if column in totals:
                     counter.add_metric(labels, totals[column])
             yield counter
         family = self._seconds
         histogram = HistogramMetricFamily(family.name, family.text, labels=family.labels)
         for labels, column in family.columns.items():
-            *counts, seconds = totals[column : column + len(_BUCKETS) + 1]
+            *counts, seconds = (totals.get(column + n, 0) for n in range(len(_BUCKETS) + 1))
             if any(counts):
-                buckets = zip(map(floatToGoString, _BUCKETS), accumulate(counts), strict=True)
+                buckets = zip(_BUCKET_NAMES, accumulate(counts), strict=True)
                 histogram.add_metric(labels, list(buckets), seconds)
         yield histogram
 

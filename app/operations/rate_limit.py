@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from flask import Flask, request
@@ -13,6 +14,8 @@ from limits.strategies import FixedWindowRateLimiter
 from pymongo import MongoClient, WriteConcern
 from pymongo.database import Database
 from werkzeug.exceptions import TooManyRequests
+
+from app.web.addresses import parse_ip, without_port
 
 
 class _Counters(MongoDBStorage):
@@ -50,7 +53,8 @@ def configure(
 ) -> None:
     """Refuse requests from an address beyond `limit`.
 
-    A window begins with its first request. Paths that start with one of `exempt` are not counted.
+    A window begins with its first request. Static files are not counted, nor are paths that start
+    with one of `exempt`.
     """
     if limit is None:
         return
@@ -58,9 +62,25 @@ def configure(
 
     @app.before_request
     def refuse_too_many_requests() -> None:
-        client = request.remote_addr or ""
-        if request.path.startswith(exempt) or limiter.hit(limit, client):
+        if request.path.startswith(exempt) or (request.endpoint or "").endswith(".static"):
+            return
+        client = _client(request.remote_addr or "")
+        if limiter.hit(limit, client):
             return
         seconds = math.ceil(limiter.get_window_stats(limit, client).reset_time - time.time())
         # The window may have ended meanwhile; then its end is unknown.
         raise TooManyRequests(retry_after=min(max(seconds, 1), limit.get_expiry()))
+
+
+def _client(address: str) -> str:
+    """Return the name under which an address is counted: one for each IPv4 address or IPv6 /64.
+
+    Some proxies name a port, which differs from connection to connection.
+    """
+    try:
+        parsed = parse_ip(without_port(address))
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)

@@ -113,11 +113,11 @@ class Documentation(MarshmallowPlugin):
         self, path: str | None = None, operations: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Complete the operations of a path, then describe the schemas in them."""
-        for operation in (operations or {}).values():
-            self._complete(operation, kwargs["rule"])
+        for method, operation in (operations or {}).items():
+            self._complete(method, operation, kwargs["rule"])
         super().operation_helper(path, operations, **kwargs)
 
-    def _complete(self, operation: dict[str, Any], rule: Rule) -> None:
+    def _complete(self, method: str, operation: dict[str, Any], rule: Rule) -> None:
         operation["operationId"] = rule.endpoint.rpartition(".")[2]
         for described in (operation.get("requestBody", {}), *operation["responses"].values()):
             for content in described.get("content", {}).values():
@@ -128,6 +128,8 @@ class Documentation(MarshmallowPlugin):
         refused |= problems.OF_EVERY_ROUTE
         if not rule.rule.startswith(self._unlimited):
             refused.add(problems.TOO_MANY_REQUESTS)
+        if method != "get" or "security" in operation:
+            refused.add(problems.problem_for(problems.CrossSite))
         if "security" in operation:
             refused.add(problems.problem_for(problems.Unauthorized))
         if "requestBody" in operation:

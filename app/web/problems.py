@@ -75,11 +75,29 @@ class Unauthorized(Refusal):
     detail = "Only theatre staff can do this; the staff key is missing or wrong."
 
 
+class CrossSite(Refusal):
+    """A web page of another origin asked for what only our own pages and programs may do."""
+
+    code = "cross_site"
+    detail = "A page of another website cannot do this."
+
+
+class MisdirectedRequest(Refusal):
+    """The service is open to this machine alone, and was called by a name that others may have."""
+
+    code = "misdirected_request"
+    detail = (
+        "Without a STAFF_KEY, this service is only for this machine, under names such as "
+        "localhost; to use another name, set STAFF_KEY, HOST or TRUSTED_PROXIES."
+    )
+
+
 _STATUSES: dict[type[Refusal], HTTPStatus] = {
     MalformedJSON: HTTPStatus.BAD_REQUEST,
     InvalidRequest: HTTPStatus.BAD_REQUEST,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     refusals.PhoneMismatch: HTTPStatus.FORBIDDEN,
+    CrossSite: HTTPStatus.FORBIDDEN,
     refusals.TicketNotFound: HTTPStatus.NOT_FOUND,
     refusals.ScreenNotFound: HTTPStatus.NOT_FOUND,
     refusals.MovieNotFound: HTTPStatus.NOT_FOUND,
@@ -94,6 +112,7 @@ _STATUSES: dict[type[Refusal], HTTPStatus] = {
     refusals.AlreadyAdmitted: HTTPStatus.CONFLICT,
     refusals.AdmissionNotOpen: HTTPStatus.CONFLICT,
     refusals.OtherShowing: HTTPStatus.CONFLICT,
+    MisdirectedRequest: HTTPStatus.MISDIRECTED_REQUEST,
     refusals.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
@@ -170,6 +189,7 @@ _HTTP_PROBLEMS = {
 # What any request may get, on any route.
 OF_EVERY_ROUTE = {
     problem_for(InvalidRequest),
+    problem_for(MisdirectedRequest),
     METHOD_NOT_ALLOWED,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,

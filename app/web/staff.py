@@ -6,11 +6,16 @@ import hmac
 
 from flask import current_app, request
 
+from app.web.origin import check_origin
 from app.web.problems import Unauthorized
 
 
 def check_staff_key() -> None:
-    """Raise Unauthorized unless the request carries the staff key, where one is set."""
+    """Raise Unauthorized unless the request carries the staff key, where one is set.
+
+    Raises CrossSite for a web page of another origin, which could read an open service's lists.
+    """
+    check_origin()
     expected: str | None = current_app.config["STAFF_KEY"]
     if expected is None:
         return

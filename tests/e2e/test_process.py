@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +21,7 @@ import pytest
 from app.mongodb.embedded import EmbeddedMongoDB, find_mongod
 from tests.running import (
     HOST,
+    ROOT,
     Answer,
     Service,
     descendants,
@@ -219,7 +224,76 @@ def test_a_second_service_on_the_same_data_or_port_is_refused(
     assert book(service)
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "999.1.1.1"])
+LOOPBACK = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
+GUNICORN = [str(Path(sys.executable).parent / "gunicorn"), "root:app"]
+
+
+def test_localhost_is_served_at_both_its_addresses(tmp_path: Path) -> None:
+    with running_service(tmp_path, environ={"HOST": "localhost"}) as service:
+        assert [status_at(address, service.port) for address in LOOPBACK] == [200, 200]
+        (line,) = (line for line in service.logged() if "Serving" in line["message"])
+        for name in ("127.0.0.1", "[::1]"):
+            assert f"http://{name}:{service.port}" in line["message"]
+
+
+def test_under_gunicorn_localhost_is_served_at_both_its_addresses(
+    tmp_path: Path, mongod_uri: str
+) -> None:
+    environ = {"HOST": "localhost", "PORT": str(port := free_port()), "MONGODB_URI": mongod_uri}
+    with (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(
+            GUNICORN, cwd=ROOT.parent, env={**os.environ, **environ}, stdout=log, stderr=log
+        )
+        try:
+            wait_until(lambda: all(status_at(address, port) == 200 for address in LOOPBACK))
+        finally:
+            process.terminate()
+            process.wait(10)
+        log.seek(0)
+        assert f"http://127.0.0.1:{port} and http://[::1]:{port} " in log.read()
+
+
+def status_at(address: str, port: int) -> int:
+    """Return the status of the response at this address; 0 without one."""
+    connection = http.client.HTTPConnection(address, port, timeout=10)
+    try:
+        connection.request("GET", "/health/live")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("taken", LOOPBACK)
+def test_if_another_program_has_one_of_the_two_the_start_is_refused(
+    tmp_path: Path, taken: str
+) -> None:
+    with socket.socket(LOOPBACK[taken]) as other:
+        other.bind((taken, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        message = refusal(tmp_path, port, HOST="localhost")
+    assert f"PORT={port} on HOST=localhost ({taken}) cannot be used: Address already" in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["a..b", "no-such-host.invalid"])
+def test_gunicorn_refuses_a_host_that_is_none_in_one_line(host: str) -> None:
+    refused = subprocess.run(
+        GUNICORN,
+        cwd=ROOT.parent,
+        env={**os.environ, "HOST": host, "MONGODB_URI": "mongodb://127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"box-office: HOST={host} cannot be used: ")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "999.1.1.1", "a..b"])
 def test_a_host_that_is_not_this_machine_ends_the_start_at_once(tmp_path: Path, host: str) -> None:
     started = time.monotonic()
     message = refusal(tmp_path, free_port(), HOST=host)

@@ -11,8 +11,10 @@ import pymongo
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from limits.strategies import FixedWindowRateLimiter
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from app import create_app
@@ -251,6 +253,25 @@ def test_health_and_metrics_are_never_limited(limited: list[FlaskClient]) -> Non
     assert limited[0].get("/").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/static/style.css", "/static/api.js", "/static/nope", "/docs/swagger-ui.css"]
+)
+def test_a_pages_files_are_never_limited_and_do_not_wait_for_mongodb(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr(FixedWindowRateLimiter, "hit", fail)
+    one = Settings.from_environ({"RATE_LIMIT": "1 per minute"}).rate_limit
+    away: pymongo.MongoClient[Any] = pymongo.MongoClient("mongodb://127.0.0.1:1", connect=False)
+    app = create_app(away["away"], settings=replace(settings, rate_limit=one))
+    for method in ("GET", "HEAD"):
+        answer = app.test_client().open(path, method=method, buffered=True)
+        assert answer.status_code == (404 if "nope" in path else 200)
+    assert_refused(app.test_client().get("/"), 503, "database_unavailable")
+
+
 @pytest.mark.parametrize("broken", ["count_request", "count_booking"])
 def test_a_failing_metric_does_not_fail_a_booking(
     client: FlaskClient,
@@ -299,6 +320,20 @@ def behind_proxies(
         (1, ["192.0.2.1, 192.0.2.9", "192.0.2.2, 192.0.2.9", "192.0.2.3, 192.0.2.9"], True),
         (2, ["9, 192.0.2.1, 10.0.0.1", "9, 192.0.2.2, 10.0.0.1", "192.0.2.3, 10.0.0.1"], False),
         (2, ["1, 192.0.2.9, 10.0.0.1", "2, 192.0.2.9, 10.0.0.2", "192.0.2.9, 10.0.0.3"], True),
+        # Some proxies add a port, which differs from connection to connection.
+        (1, ["192.0.2.9:5678", "192.0.2.9:5679", "192.0.2.9"], True),
+        (1, ["192.0.2.1:5678", "192.0.2.2:5678", "192.0.2.3:5678"], False),
+        (1, ["[2001:db8::9]:5678", "[2001:db8::9]:5679", "[2001:DB8:0::9]"], True),
+        (1, ["2001:db8::9", "2001:DB8:0:0::9", "2001:0db8:0:0:0:0:0:9"], True),
+        # An IPv6 customer has a network of 64 bits.
+        (1, ["2001:db8::9", "2001:db8::a:1:2:3", "[2001:db8::ffff:1:2:3]:80"], True),
+        (1, ["2001:db8:0:1::9", "2001:db8:0:2::9", "2001:db8:0:3::9"], False),
+        (1, ["fe80::1%eth0", "fe80::1%eth1", "fe80::2"], True),
+        (1, ["192.0.2.9", "::ffff:192.0.2.9", "[::ffff:c000:209]:80"], True),
+        (1, ["::ffff:192.0.2.1", "::ffff:192.0.2.2", "::ffff:192.0.2.3"], False),
+        # What is not an address counts as it is.
+        (1, ["unknown", "_hidden", "unix:"], False),
+        (1, ["192.0.2.9:x", "192.0.2.9:x", "192.0.2.9:x"], True),
         # Fewer entries than proxies: the request has not come through all of them.
         (2, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], True),
     ],

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from pymongo import errors as pymongo_errors
 from pymongo.database import Database
+from werkzeug.test import create_environ, run_wsgi_app
 
+from app.config import Settings
 from app.domain import refusals
 from app.domain.refusals import Refusal
 from app.mongodb.batching import BatchLost
 from app.multiplex.store import Catalogue
 from app.tickets.store import TicketStore
-from app.web.problems import PROBLEMS, MalformedJSON, Unauthorized, problem_for
+from app.web.problems import (
+    PROBLEMS,
+    CrossSite,
+    MalformedJSON,
+    MisdirectedRequest,
+    Unauthorized,
+    problem_for,
+)
 from tests.helpers import assert_refused
 
 
@@ -41,6 +53,9 @@ OUTAGES = [
     pymongo_errors.OperationFailure("secret", 8000),
     pymongo_errors.OperationFailure("secret", 175),  # collection dropped under a query
     pymongo_errors.ConfigurationError("secret"),  # a name that DNS does not know
+    pymongo_errors.OperationFailure(  # a standalone that has just gone away
+        "secret: This MongoDB deployment does not support retryable writes.", 20
+    ),
     pymongo_errors.BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 91}]}),
 ]
 BUGS = [
@@ -48,6 +63,7 @@ BUGS = [
     KeyError("secret"),
     RecursionError("secret"),
     pymongo_errors.OperationFailure("secret", 2),
+    pymongo_errors.OperationFailure("secret", 20),
     pymongo_errors.DuplicateKeyError("secret", 11000),
 ]
 REQUESTS: list[Callable[[FlaskClient], Any]] = [
@@ -150,6 +166,22 @@ def test_a_body_over_the_limit_is_refused_even_if_no_route_reads_it(client: Flas
         assert_refused(answer, 413, "payload_too_large")
 
 
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_an_empty_path_is_the_root(
+    database: Database[Any],
+    settings: Settings,
+    shared_app: Callable[..., Flask],
+    proxies: int,
+) -> None:
+    # As in `GET http://host HTTP/1.1` (RFC 9110, 4.2.3). The test client would complete the path.
+    app = shared_app(database, settings=replace(settings, trusted_proxies=proxies))
+    environ = create_environ("/", headers={"X-Forwarded-Prefix": "/box"} if proxies else {})
+    environ["PATH_INFO"] = ""
+    body, status, headers = run_wsgi_app(app, environ)
+    assert (status, headers["Content-Type"]) == ("200 OK", "application/json")
+    assert len(json.loads(b"".join(body))) == len(settings.show_times)
+
+
 @pytest.mark.parametrize("path", ["/booktickets", "/update", "/delete", "/viewontime", "/viewuser"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
 def test_a_wrong_method_is_refused_with_the_allowed_ones(
@@ -189,6 +221,7 @@ STATUSES: dict[type[Refusal], int] = {
     refusals.InvalidRequest: 400,
     Unauthorized: 401,
     refusals.PhoneMismatch: 403,
+    CrossSite: 403,
     refusals.TicketNotFound: 404,
     refusals.ScreenNotFound: 404,
     refusals.MovieNotFound: 404,
@@ -203,6 +236,7 @@ STATUSES: dict[type[Refusal], int] = {
     refusals.AlreadyAdmitted: 409,
     refusals.AdmissionNotOpen: 409,
     refusals.OtherShowing: 409,
+    MisdirectedRequest: 421,
     refusals.IdempotencyKeyReused: 422,
 }
 OTHERS = {

@@ -1,0 +1,69 @@
+"""Names and addresses: those of this machine alone, and those to listen on."""
+
+from __future__ import annotations
+
+import re
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+_LOOPBACK = ("127.0.0.1", "::1")
+_LOCALHOST = re.compile(r"(?:[a-z0-9_-]+\.)*localhost\.?", re.IGNORECASE)
+_WITH_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
+
+# An address family, and an address as sockets of that family take it.
+SocketAddress = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+def without_port(address: str) -> str:
+    """Return the name or IP address in `name`, `name:port`, `[IPv6]` or `[IPv6]:port`.
+
+    Other text, such as an IPv6 address without brackets, is returned as it is.
+    """
+    found = _WITH_PORT.fullmatch(address)
+    return found[1] or found[2] or "" if found else address
+
+
+def parse_ip(address: str) -> IPv4Address | IPv6Address:
+    """Parse an IP address; raises ValueError. An IPv4 address written as IPv6 becomes IPv4."""
+    parsed = ip_address(address)
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a name or IP address always means this machine (RFC 6761, 6.3)."""
+    if _LOCALHOST.fullmatch(name):
+        return True
+    try:
+        return parse_ip(name.removesuffix(".")).is_loopback
+    except ValueError:
+        return False
+
+
+def to_listen_on(host: str, port: int) -> list[SocketAddress]:
+    """Return all addresses that `host` means, except those of a family that is switched off.
+
+    Raises OSError if it means none.
+    """
+    # Browsers do not ask the resolver for localhost, whose answer may be one of the two.
+    names = _LOOPBACK if _LOCALHOST.fullmatch(host) else (host,)
+    found: dict[SocketAddress, None] = {}
+    for name in names:
+        try:
+            name.encode("idna")
+        except UnicodeError:
+            raise socket.gaierror(socket.EAI_NONAME, "It is not a host name") from None
+        answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in answers:
+            found[family, address] = None
+    return [each for each in found if _is_available(each[0])] or list(found)
+
+
+def _is_available(family: socket.AddressFamily) -> bool:
+    """Tell whether this machine has a loopback address of the family; IPv6 may be switched off."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((_LOOPBACK[family == socket.AF_INET6], 0))
+    except OSError:
+        return False
+    return True
