@@ -344,7 +344,7 @@ def test_with_a_strange_host_a_booking_succeeds_or_nothing_is_booked(
     head = b"POST /booktickets HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n" % host
     response = exchange(service, head + b"Content-Length: %d\r\n\r\n" % len(BOOKING) + BOOKING)
     succeeded = response.startswith(b"HTTP/1.1 201 ")
-    assert succeeded or response.startswith(b"HTTP/1.1 400 ")
+    assert succeeded or response[9:12] in (b"400", b"421")
     assert tickets(service) == before + succeeded
 
 
