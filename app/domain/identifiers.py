@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 
 ADMISSION_CODE_LENGTH = 12
 _RFC_4648 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TO_CROCKFORD = bytes.maketrans(_RFC_4648, _CROCKFORD)
-_CANONICAL = str.maketrans("OIL", "011", " -")
+_CANONICAL = str.maketrans("OIL", "011", "-")
+_SYMBOLOGY = re.compile(r"^\][A-Za-z][0-9A-Za-z]")
 
 
 def new_id() -> str:
@@ -29,9 +31,14 @@ def as_admission_code(bits: bytes) -> str:
 
 
 def read_admission_code(text: str) -> str:
-    """Return an admission code as it is stored, in any form that people type.
+    """Return an admission code as it is stored, in any form that people type or scanners send.
 
-    Case, spaces and hyphens do not matter; O counts as 0, I and L as 1. Text with characters beyond
-    ASCII is returned unchanged and matches nothing, because some of them become ASCII as capitals.
+    Case, white space and hyphens do not matter; O counts as 0, I and L as 1. A scanner's symbology
+    identifier in front (ISO/IEC 15424, such as `]Q1`) is dropped, and of an address the part behind
+    its `#` counts. Text with characters beyond ASCII is returned unchanged and matches nothing,
+    because some of them become ASCII as capitals.
     """
-    return text.upper().translate(_CANONICAL) if text.isascii() else text
+    if not text.isascii():
+        return text
+    scanned = _SYMBOLOGY.sub("", text.strip()).rpartition("#")[2]
+    return "".join(scanned.split()).upper().translate(_CANONICAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from flask import Blueprint, Response, render_template, request
 
@@ -12,6 +13,9 @@ from app.tickets.service import TicketService
 
 # At these routes of the API, browsers get a page and all other clients JSON.
 _SHARED = {"Ticket window.list_slots": "customers", "Tickets.view_ticket": "ticket"}
+_OWN = {"pages.door": "door", "pages.multiplex": "multiplex"}
+_UNLISTED = {"pages.door", "Tickets.view_ticket", "Tickets.show_qr_code"}  # not for search engines
+_LONGEST_ACCEPT = 1000  # a browser's has 150 characters; parsing a long one is slow
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -40,10 +44,12 @@ def create_pages(
     )
 
     def page(name: str) -> str:
-        today = calendar.local(clock()).date()
+        now = calendar.local(clock())
+        today = now.date()
         return render_template(
             f"{name}.html",
             name=name,
+            now=now.isoformat(),
             zone=calendar.zone,
             days=[today + timedelta(days=number) for number in range(calendar.advance_days + 1)],
             open_before=open_before.total_seconds(),
@@ -70,8 +76,11 @@ def create_pages(
         # Failures too: their status stays, and the page asks the API what is wrong.
         if request.endpoint in _SHARED:
             response.vary.add("Accept")
-        if _wants_page():
-            response.data = page(_SHARED[request.endpoint or ""])
+        if request.endpoint in _UNLISTED:
+            response.headers["X-Robots-Tag"] = "noindex"
+        is_too_early = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        if _wants_page() or (is_too_early and request.endpoint in _OWN):
+            response.data = page((_SHARED | _OWN)[request.endpoint or ""])
             response.mimetype = "text/html"
             response.headers.update(_HEADERS)
         return response
@@ -84,5 +93,6 @@ def _wants_page() -> bool:
     return (
         request.endpoint in _SHARED
         and request.method in ("GET", "HEAD")
+        and len(request.headers.get("Accept", "")) <= _LONGEST_ACCEPT
         and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
     )

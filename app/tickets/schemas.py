@@ -25,9 +25,12 @@ class TicketId(Pattern):
 
 
 class AdmissionCode(Pattern):
-    """An admission code as people type it, with or without spaces and hyphens."""
+    """An admission code as people type it, or as scanners send it.
 
-    pattern = "[ -]*[0-9A-Za-z][0-9A-Za-z -]*"
+    There may be a symbology identifier or the door's address in front, and an end of line behind.
+    """
+
+    pattern = r"(\][A-Za-z][0-9A-Za-z])?(https?://[!-~]*#)?[ -]*[0-9A-Za-z][0-9A-Za-z -]*[\t\r\n]*"
     message = "Not an admission code."
 
 
@@ -190,9 +193,10 @@ class AdmissionSchema(DoorSchema):
 
     admission_code = AdmissionCode(
         required=True,
-        validate=validate.Length(max=64),
+        validate=validate.Length(max=255),
         metadata={
-            "description": "In any case, with or without spaces and hyphens.",
+            "description": "In any case, with or without spaces and hyphens; also as a scanner "
+            "sends it, or behind the `#` of an address.",
             "example": examples.ADMISSION_CODE,
         },
     )

@@ -469,6 +469,77 @@ test("the camera admits a code once while it stays in view", async () => {
   });
 });
 
+test("at the door, a scan is a scan wherever the focus is, and admits nobody else", async () => {
+  const showing = { date: days[0], timing: "13:00" };
+  const soren = await book({ ...ASHA, name: "Søren O’Brien" }, showing);
+  const ravi = await book(RAVI, showing);
+  await withPage(`door${address(showing)}`, async (page) => {
+    const verdict = page.getByRole("alert").filter({ hasText: /\S/ }).first();
+    const admitted = async ({ ticket_id }) => (await api("GET", `tickets/${ticket_id}`)).admitted;
+    await page.getByRole("button", { name: /^Admit Ravi/ }).waitFor();
+    // A name and Enter puts the focus on the guest's button; then the next ticket is scanned.
+    await page.getByLabel("Name or code").fill("soren o'brien");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: /^Admit Søren/, focused: true }).waitFor().catch(() => {});
+    await page.keyboard.type(`]Q1${ravi.admission_code}`);
+    await page.keyboard.press("Enter");
+    await verdict.getByText("Come in").waitFor();
+    assert.deepEqual([await admitted(soren), await admitted(ravi)], [0, 1]);
+    // The verdict goes when the next name is typed; a scan that ends with Tab is one, too.
+    await page.getByLabel("Name or code").fill("x");
+    await page.getByText("Come in").waitFor({ state: "hidden" });
+    await page.keyboard.type(soren.admission_code);
+    await page.keyboard.press("Tab");
+    await page.getByText("Come in").waitFor();
+    assert.equal(await admitted(soren), 1);
+  }, { prepare: withKey });
+});
+
+test("a guest who books meanwhile moves nobody in the door's list", async () => {
+  const showing = { date: days[0], timing: "14:00" };
+  const ravi = await book(RAVI, { ...showing, seat: 12 });
+  await withPage(`door${address(showing)}`, async (page) => {
+    const buttons = page.getByRole("button", { name: /^Admit / });
+    await buttons.first().focus();
+    const asha = await book(ASHA, { ...showing, seat: 1 });
+    await buttons.nth(1).waitFor();
+    assert.match(await buttons.first().getAttribute("aria-label"), /Ravi/);
+    await page.keyboard.press("Enter");
+    await page.getByText("Come in").waitFor();
+    const admitted = await Promise.all([ravi, asha].map(({ ticket_id }) => api("GET", `tickets/${ticket_id}`)));
+    assert.deepEqual(admitted.map((ticket) => ticket.admitted), [1, 0]);
+  }, { prepare: withKey });
+});
+
+test("the pages work where storage is blocked, AbortSignal.any is missing and the device's clock is wrong", async () => {
+  const prepare = (page) => page.addInitScript(() => {
+    delete AbortSignal.any;
+    for (const name of ["sessionStorage", "localStorage"])
+      Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError"); } });
+    const now = Date.now;
+    Date.now = () => now() - 20 * 3600_000;
+  });
+  await withPage("", (page) => page.getByRole("link", { name: /^18:00/ }).waitFor(), { prepare });
+  await withPage("door", async (page) => {
+    await page.getByLabel("Staff key").fill(STAFF_KEY);
+    await page.getByRole("button", { name: "Open the door" }).click();
+    await page.getByLabel("Name or code").waitFor();
+  }, { prepare });
+});
+
+test("a number that is wiped out is asked for in plain words", async () => {
+  const screen = await api("POST", "api/screens", { seats: 9 }, STAFF);
+  const { movie } = await api("POST", "api/movies", { screen: screen.screen, showtime: "23:59" }, STAFF);
+  await api("PUT", "api/tickets", { movie }, STAFF);
+  await withPage("multiplex", async (page) => {
+    const form = page.locator(`#movie-${movie}`);
+    await form.getByRole("spinbutton").fill("");
+    await form.getByRole("button").click();
+    await form.getByText("Enter how many tickets you want.").waitFor();
+  });
+  await api("DELETE", `api/movies/${movie}`, undefined, STAFF);
+});
+
 function withKey(page) {
   return page.addInitScript((key) => sessionStorage.setItem("staff-key", key), STAFF_KEY);
 }

@@ -54,6 +54,13 @@ def test_a_code_is_60_bits_in_base_32(bits: bytes, code: str) -> None:
         ("7KQ4-M2XN-OPVR", "7KQ4M2XN0PVR"),
         (" 7KQ4M2XNoPVR- ", "7KQ4M2XN0PVR"),
         ("iIlL1ABCDEFG", "11111ABCDEFG"),
+        # As scanners send it: with an end, or what kind of code it was in front.
+        ("7KQ4M2XN0PVR\t", "7KQ4M2XN0PVR"),
+        ("7KQ4M2XN0PVR\r\n", "7KQ4M2XN0PVR"),
+        ("]Q17KQ4M2XN0PVR\r", "7KQ4M2XN0PVR"),
+        ("]Q3 7kq4-m2xn-0pvr", "7KQ4M2XN0PVR"),
+        ("https://box.example/door#7KQ4M2XN0PVR", "7KQ4M2XN0PVR"),
+        ("]Q1https://box.example/door?timing=18:00#7kq4m2xn0pvr\n", "7KQ4M2XN0PVR"),
         # Letters that become ASCII as capitals are not what people read off a ticket.
         ("7KQ4M2XN\u0131PVR", "7KQ4M2XN\u0131PVR"),
         ("\u017f" * 12, "\u017f" * 12),

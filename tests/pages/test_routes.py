@@ -110,7 +110,26 @@ def test_a_page_beyond_the_rate_limit_is_429(
     limited = replace(settings, rate_limit=limits.parse("1 per minute"))
     client = create_app(mongod_database, settings=limited, clock=clock).test_client()
     assert_page(client.get("/", headers=BROWSER))
-    assert_page(client.get("/", headers=BROWSER), 429)
+    for path in ("/", "/tickets/x", "/door", "/multiplex"):
+        response = client.get(path, headers=BROWSER)
+        assert_page(response, 429)
+        assert 0 < int(response.headers["Retry-After"]) <= 60
+    with client.get("/static/style.css") as file:
+        assert file.status_code == 200
+
+
+def test_a_long_list_of_accepted_types_is_not_read(client: FlaskClient) -> None:
+    accept = "text/html," + "a/b;q=0.5," * 100
+    assert client.get("/", headers={"Accept": accept}).content_type == "application/json"
+    assert_page(client.get("/", headers={"Accept": accept[:900]}))
+
+
+def test_search_engines_keep_out_of_tickets_and_the_door(client: FlaskClient) -> None:
+    ticket = f"/tickets/{book(client)['ticket_id']}"
+    for path in (ticket, f"{ticket}/qr.svg", "/door"):
+        for headers in ({}, BROWSER):
+            assert client.get(path, headers=headers).headers["X-Robots-Tag"] == "noindex"
+    assert "X-Robots-Tag" not in client.get("/", headers=BROWSER).headers
 
 
 @pytest.mark.parametrize("prefix", ["", "/box-office"])

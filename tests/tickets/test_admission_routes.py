@@ -535,7 +535,16 @@ class TestTyping:
         assert (undone.status_code, undone.json) == (200, at_the_door(ticket))
 
     @pytest.mark.parametrize(
-        "code", [None, 7, True, [], {"$ne": ""}, "", " - ", "7KQ4\n", "https://x", "é", "A" * 65]
+        "scanned", ["]Q1{}\r\n", "{}\t", "https://box.example/door#{}", "]Q3http://x/#{}\n"]
+    )
+    def test_a_code_is_read_as_scanners_send_it(
+        self, client: FlaskClient, ticket: Any, scanned: str
+    ) -> None:
+        code = scanned.format(ticket["admission_code"])
+        assert admit(client, {"admission_code": code}).json["admitted"] == 1
+
+    @pytest.mark.parametrize(
+        "code", [None, 7, True, [], {"$ne": ""}, "", " - ", "7K\nQ4", "https://x", "é", "A" * 256]
     )
     def test_a_malformed_code_is_refused(self, client: FlaskClient, code: Any) -> None:
         body = {"admission_code": code, "timing": "6pm", "date": "today", "people": 0, "seat": 7}

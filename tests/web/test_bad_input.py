@@ -160,7 +160,10 @@ def test_a_number_is_a_whole_number(
     assert_nothing_booked(client)
 
 
-@pytest.mark.parametrize(("path", "field"), FIELDS)
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [pair for pair in FIELDS if pair[1] != "admission_code"],  # from scanners
+)
 def test_a_trailing_newline_is_refused(client: FlaskClient, path: str, field: str) -> None:
     body = {**VALID[path], field: VALID[path][field] + "\n"}
     refused = assert_refused(post(client, path, body), 400, "invalid_request")

@@ -3,37 +3,42 @@
 export const root = new URL("../", import.meta.url); // wherever a proxy has put the service
 
 const LONGEST_WAIT = 15_000; // ms; the service gives up on its database sooner
+const LONGEST_PAUSE = 60; // s; a browser's timer overflows after 24 days, and then does not wait at all
 const trouble = document.getElementById("trouble");
 
 /**
  * Ask the API until it responds, and return {ok, status, body}.
  *
  * While the service or its database is away, a line at the top says so. `once` makes a repeated
- * request happen once. Returns undefined when `signal` aborts.
+ * request happen once; it is true, or a key from `sameKey`. Returns undefined when `signal` aborts.
  */
 export async function ask(method, path, { body, headers, once = false, signal } = {}) {
   const options = { method, headers: { ...headers } };
   if (body) options.body = JSON.stringify(body);
-  if (once) options.headers["Idempotency-Key"] = newKey();
+  if (once) options.headers["Idempotency-Key"] = once === true ? newKey() : once;
   while (!signal?.aborted) {
     const answer = await attempt(path, options, signal);
     if (signal?.aborted) return undefined;
     // After a bug, only requests that change nothing are repeated.
     const away = answer?.status === 429 || answer?.status > 500 || (answer?.status === 500 && method === "GET");
     if (answer && !away) {
-      trouble.textContent = "";
+      say(trouble, "");
       return answer;
     }
-    trouble.textContent = `${answer?.body?.detail ?? "The box office is not responding."} Trying again…`;
+    say(trouble, `${answer?.body?.detail ?? "The box office is not responding."} Trying again…`);
     document.dispatchEvent(new Event("trouble"));
-    await new Promise((resume) => setTimeout(resume, 1000 * (answer?.wait || 2)));
+    await new Promise((resume) => setTimeout(resume, 1000 * Math.min(answer?.wait || 2, LONGEST_PAUSE)));
   }
 }
 
 async function attempt(path, options, signal) {
-  const limits = [AbortSignal.timeout(LONGEST_WAIT), ...(signal ? [signal] : [])];
+  // AbortSignal.any is missing before Safari 17.4.
+  const limit = new AbortController();
+  const abort = () => limit.abort();
+  const timer = setTimeout(abort, LONGEST_WAIT);
+  signal?.addEventListener("abort", abort);
   try {
-    const response = await fetch(new URL(path, root), { ...options, signal: AbortSignal.any(limits) });
+    const response = await fetch(new URL(path, root), { ...options, signal: limit.signal });
     const { ok, status } = response;
     const json = response.headers.get("Content-Type")?.includes("json");
     // A failure without JSON comes from a proxy.
@@ -41,12 +46,31 @@ async function attempt(path, options, signal) {
     return { ok, status, body: json ? await response.json() : null, wait: Number(response.headers.get("Retry-After")) };
   } catch {
     return undefined; // no response, or not a whole one
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
 }
 
 // crypto.randomUUID is missing where there is no TLS.
 function newKey() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("-");
+}
+
+let intention = {};
+
+/** Return the same key for the same request until somebody enters something or comes back. */
+export function sameKey(body) {
+  const request = JSON.stringify(body);
+  if (intention.request !== request) intention = { request, key: newKey() };
+  return intention.key;
+}
+
+for (const change of ["input", "pageshow"]) addEventListener(change, () => (intention = {}));
+
+/** Write words into an element unless they are there: a screen reader reads out each change. */
+export function say(element, words) {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 /** Run `action` at once, then every few seconds while somebody looks, and on their return. */

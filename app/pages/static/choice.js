@@ -1,6 +1,6 @@
 // Choosing a day, a showing and seats: what booking a ticket and changing one have in common.
 
-import { ask, onSubmit, reason, seatsInWords, showRefusal } from "./api.js";
+import { ask, onSubmit, reason, say, seatsInWords, showRefusal } from "./api.js";
 
 export class Choice {
   /**
@@ -92,7 +92,7 @@ export class Choice {
     ]);
     if (signal.aborted) return;
     const refused = [slot, slots].find((answer) => answer?.ok === false);
-    this.showings.querySelector(".refusal").textContent = refused ? reason(refused.body) : "";
+    say(this.showings.querySelector(".refusal"), refused ? reason(refused.body) : "");
     for (const day of this.days) day.ariaCurrent = day === this.day() ? "date" : null;
     this.showShowings(slots?.ok ? slots.body : []);
     this.showings.hidden = Boolean(movie && !refused);
@@ -138,9 +138,9 @@ export class Choice {
       this.chosen = this.chosen.filter((seat) => free.has(seat));
       this.note.textContent = `${this.inWords("Seat", lost)} ${lost.length > 1 ? "have" : "has"} just been taken. Please choose again.`;
       this.house.scrollIntoView({ block: "nearest" });
-    } else if (free.size === 0) this.note.textContent = "This showing is sold out.";
+    } else if (free.size === 0) say(this.note, "This showing is sold out.");
     else if (!bookable && available > 0)
-      this.note.textContent = Date.parse(showing_at) > Date.now() ? "Not on sale." : "This showing has started.";
+      say(this.note, Date.parse(showing_at) > Date.now() ? "Not on sale." : "This showing has started.");
     const [type, what] = this.party > 1 ? ["checkbox", "seats"] : ["radio", "a seat"];
     this.house.querySelector("h2").textContent = `${this.when()}\u00a0· choose ${what}`;
     this.seats.style.setProperty("--columns", Math.min(seats_per_row, capacity));

@@ -1,6 +1,6 @@
 // The page on which customers book: choose a day, a showing and seats, say who you are, book.
 
-import { ask, goToTicket, whileLookedAt } from "./api.js";
+import { ask, goToTicket, sameKey, whileLookedAt } from "./api.js";
 import { Choice } from "./choice.js";
 
 const { name, phone } = document.querySelector("form").elements;
@@ -13,7 +13,7 @@ const choice = new Choice(document.querySelector(".choice"), {
   send({ date, timing, party, chosen, wanted }) {
     const seats = chosen.length ? wanted : { amount: party };
     const body = { name: name.value, phone: phone.value, date, timing, ...seats };
-    return ask("POST", "tickets", { body, once: true });
+    return ask("POST", "tickets", { body, once: sameKey(body) });
   },
   done: goToTicket,
   // The address bar says what is open, so that a link can be sent, and Back goes back.

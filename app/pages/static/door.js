@@ -1,10 +1,11 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, inRuns, longDate, onSubmit, reason, seatsInWords, when, whileLookedAt } from "./api.js";
+import { ask, clock, inRuns, longDate, onSubmit, reason, say as write, seatsInWords, when, whileLookedAt } from "./api.js";
 
 const by = (id) => document.getElementById(id);
 const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
-const today = by("door").dataset.today;
+const { today, now } = by("door").dataset;
+const ahead = Date.parse(now) - Date.now(); // ms; this device's clock may be wrong
 const address = new URLSearchParams(location.search);
 let date = address.get("date") ?? today;
 let play = playedIn(address);
@@ -14,10 +15,27 @@ const LATE = 30 * 60_000; // ms
 // ---- The staff key, asked for where one is set, and kept for this tab.
 
 let asking = null;
+let staffKey = stored();
+
+/** Return the key that this tab has kept; storage may be blocked, which throws. */
+function stored() {
+  try {
+    return sessionStorage.getItem("staff-key");
+  } catch {
+    return null;
+  }
+}
+
+function keep(key) {
+  staffKey = key;
+  try {
+    sessionStorage.setItem("staff-key", key);
+  } catch {} // it is asked for again after a reload
+}
 
 async function askStaff(method, path, options = {}) {
   for (;;) {
-    const key = sessionStorage.getItem("staff-key");
+    const key = staffKey;
     const headers = key ? { Authorization: `Bearer ${key}` } : {};
     const answer = await ask(method, path, { ...options, headers });
     if (answer.status !== 401) return answer;
@@ -33,7 +51,7 @@ function askForKey(detail) {
   return new Promise((resume) => {
     by("key-form").onsubmit = (event) => {
       event.preventDefault();
-      sessionStorage.setItem("staff-key", by("staff-key").value);
+      keep(by("staff-key").value);
       by("key-form").hidden = true;
       asking = null;
       resume();
@@ -59,7 +77,7 @@ async function openDoor() {
   }
   const [slots, movies] = answers.map(({ ok, body }) => (ok ? body : []));
   // Unless the staff say otherwise, the next showing, or the last one for those who come late.
-  const next = slots.find((slot) => Date.parse(slot.showing_at) > Date.now() - LATE);
+  const next = slots.find((slot) => Date.parse(slot.showing_at) > Date.now() + ahead - LATE);
   play ??= { timing: (next ?? slots.at(-1))?.timing };
   keepAddress();
   const options = new Map(slots.map(({ timing }) => [query({ timing }), timing]));
@@ -89,6 +107,7 @@ async function refresh() {
 }
 
 showings.addEventListener("change", () => {
+  list.replaceChildren();
   play = playedIn(new URLSearchParams(showings.value));
   keepAddress();
   say("", "", READY);
@@ -102,16 +121,14 @@ function showTickets() {
   by("out").textContent = people(({ seats, admitted }) => seats.length - admitted);
   const found = matching();
   const nobody = tickets.length ? "No matching name. Press Enter to try it as a code." : "Nobody has booked yet.";
-  by("found").textContent = found.length ? "" : nobody;
-  // A row stays with its ticket, so that what is pressed is what was aimed at.
+  write(by("found"), found.length ? "" : nobody);
+  // A row stays with its ticket, and new ones come last, so that what is pressed is what was aimed at.
   const codes = new Set(found.map((ticket) => ticket.admission_code));
   for (const row of [...list.children]) if (!codes.has(row.dataset.code)) row.remove();
-  found.forEach((ticket, number) => {
+  for (const ticket of found) {
     const old = list.querySelector(`[data-code="${ticket.admission_code}"]`);
-    const row = old ?? by("row").content.firstElementChild.cloneNode(true);
-    if (list.children[number] !== row) list.insertBefore(row, list.children[number]);
-    showTicket(row, ticket);
-  });
+    showTicket(old ?? list.appendChild(by("row").content.firstElementChild.cloneNode(true)), ticket);
+  }
 }
 
 function showTicket(row, ticket) {
@@ -144,8 +161,15 @@ function showTicket(row, ticket) {
   for (const each of [button, undo]) each.ariaLabel = `${each.textContent} ${who}`;
 }
 
+// Letters that do not decompose, and the apostrophes and dashes of phones, as keyboards have them.
+const PLAIN = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ħ: "h", ı: "i", ł: "l", ŧ: "t", þ: "th" };
+
+function plain(text) {
+  const letters = text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
+  return letters.replace(/[ßæœøđðħıłŧþ]/g, (letter) => PLAIN[letter]).replace(/[‘’ʼ´`]/g, "'").replace(/\p{Pd}/gu, "-");
+}
+
 function matching() {
-  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
   return tickets.filter((ticket) => plain(ticket.name ?? "").includes(plain(code.value)));
 }
 
@@ -199,14 +223,39 @@ function say(kind, words, more = "") {
 }
 
 document.addEventListener("trouble", () => waiting.size && say("wait", "No response, trying again"));
-code.addEventListener("input", showTickets);
+code.addEventListener("input", () => {
+  if (!waiting.size) say("", "", READY); // the last verdict is not about the next in line
+  list.replaceChildren();
+  showTickets();
+});
 onSubmit(by("scan"), async () => {
   const text = code.value.trim();
   if (!text) return;
   if (matching().length) return list.querySelector("button").focus(); // it was a name
   code.value = "";
+  list.replaceChildren();
   showTickets();
-  admit(text);
+  admit(scannedIn(text) ?? text);
+});
+
+/** Return the admission code at the end of a text, if there is one: a scan may follow a name. */
+function scannedIn(text) {
+  return text.replace(/[\s-]/g, "").match(/[0-9A-Z]{12}$/i)?.[0];
+}
+
+// A scanner types, wherever the focus is. It must neither press a button nor change what is chosen.
+addEventListener("keydown", (event) => {
+  const { key, target, ctrlKey, metaKey, altKey } = event;
+  if (by("door").hidden || ctrlKey || metaKey || altKey) return;
+  if (target === code) {
+    if (key !== "Tab" || !scannedIn(code.value) || matching().length) return;
+    event.preventDefault(); // the end of some scanners' scans
+    by("scan").requestSubmit();
+  } else if (/^[\w\]]$/.test(key)) {
+    by("undo").close();
+    code.focus();
+    code.select(); // what is typed takes the place of what was there
+  }
 });
 
 // ---- Undo, in two steps.
@@ -233,10 +282,13 @@ by("camera").hidden = !("BarcodeDetector" in window && navigator.mediaDevices);
 by("camera").addEventListener("click", async () => {
   const view = by("view");
   const on = view.hidden;
+  by("camera").disabled = true; // or a second tap would start another
   try {
     if (on) view.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     return say("no", `The camera cannot be used: ${error.message}`);
+  } finally {
+    by("camera").disabled = false;
   }
   view.hidden = !on;
   by("camera").ariaPressed = String(on);

@@ -1,13 +1,13 @@
 // What plays at the multiplex, how many seats are left, and buying some.
 
-import { ask, goToTicket, longDate, onSubmit, showRefusal, whileLookedAt } from "./api.js";
+import { ask, goToTicket, longDate, onSubmit, sameKey, say, showRefusal, whileLookedAt } from "./api.js";
 
 const list = document.getElementById("movies");
 const template = document.getElementById("movie");
 
 async function refresh() {
   const { body: movies } = await ask("GET", "api/movies");
-  document.getElementById("status").textContent = movies.length ? "" : "Nothing is playing yet.";
+  say(document.getElementById("status"), movies.length ? "" : "Nothing is playing yet.");
   for (const row of [...list.children]) if (!movies.some(({ movie }) => row.id === `movie-${movie}`)) row.remove();
   for (const movie of movies) show(movie);
 }
@@ -31,8 +31,10 @@ function add(number) {
   form.querySelector("button").ariaLabel = `Buy tickets for movie ${number}`;
   onSubmit(form, async () => {
     showRefusal(form);
-    const body = { movie: number, amount: form.elements.amount.valueAsNumber, date: row.date };
-    const { ok, body: bought } = await ask("POST", "api/tickets", { body, once: true });
+    const { valueAsNumber: amount } = form.elements.amount;
+    if (Number.isNaN(amount)) return showRefusal(form, { detail: "Enter how many tickets you want." });
+    const body = { movie: number, amount, date: row.date };
+    const { ok, body: bought } = await ask("POST", "api/tickets", { body, once: sameKey(body) });
     if (ok) return goToTicket(bought);
     showRefusal(form, bought);
     await refresh();

@@ -1,6 +1,6 @@
 // A ticket's own page: see it, print it, change its showing or seats, cancel it.
 
-import { ask, clock, longDate, onSubmit, phoneHeader, root, seatsInWords, showRefusal, when, whileLookedAt } from "./api.js";
+import { ask, clock, longDate, onSubmit, phoneHeader, root, say, seatsInWords, showRefusal, when, whileLookedAt } from "./api.js";
 import { Choice } from "./choice.js";
 
 const by = (id) => document.getElementById(id);
@@ -19,7 +19,8 @@ async function refresh() {
 
 function show(current) {
   ticket = choice.mine = current;
-  const opens = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - 1000 * article.dataset.openBefore;
+  const { openBefore, zone: timeZone } = article.dataset;
+  const opens = new Date(Date.parse(ticket.showing_at) - 1000 * openBefore);
   const film = ticket.title ?? (ticket.movie && `Movie ${ticket.movie}`);
   const texts = {
     h1: `${ticket.timing} · ${seatsInWords(ticket.labels, "Seat")}`,
@@ -27,7 +28,7 @@ function show(current) {
     "#date": longDate(ticket.date),
     "#holder": ticket.name,
     "#number": ticket.phone,
-    "#opens": when(new Date(opens).toISOString(), ticket.date),
+    "#opens": when(opens.toLocaleString("sv-SE", { timeZone }).replace(" ", "T"), ticket.date) /* as ISO 8601 */,
     figcaption: ticket.admission_code.match(/.{4}/g).join(" "),
   };
   for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
@@ -44,7 +45,7 @@ function show(current) {
 
 /** Say why the ticket can no longer be changed, in place of the buttons. */
 function close(reason) {
-  if (by("status").textContent !== reason) by("status").textContent = reason;
+  say(by("status"), reason);
   article.querySelector(".actions").hidden = true;
   unfold(null);
 }
