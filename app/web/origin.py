@@ -27,10 +27,11 @@ def configure(app: Flask, host: str, *, is_open: bool) -> None:
     app.extensions["allowed_origins"] = frozenset()
 
     if is_open and _is_private(host):
+        own = _name(host)
 
         @app.before_request
         def refuse_other_names() -> None:
-            if not all(is_loopback(name) or name == host.lower() for name in _names()):
+            if not all(is_loopback(name) or name == own for name in _names()):
                 request.url_rule = None  # so that browsers get no page instead
                 raise MisdirectedRequest
 

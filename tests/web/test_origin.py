@@ -117,7 +117,7 @@ class TestNames:
     ) -> None:
         found = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (given, 5000))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [found])
-        settings = replace(settings, host="box.theatre.example")
+        settings = replace(settings, host="Box.theatre.example.")
         client = create_app(database, settings=settings).test_client()
         assert by_name(client, "evil.example").status_code == status
         for own in ("box.theatre.example", "BOX.theatre.example.:5000"):
