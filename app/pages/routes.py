@@ -78,8 +78,8 @@ def create_pages(
             response.vary.add("Accept")
         if request.endpoint in _UNLISTED:
             response.headers["X-Robots-Tag"] = "noindex"
-        is_too_early = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        if _wants_page() or (is_too_early and request.endpoint in _OWN):
+        is_limited = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        if _wants_page() or (is_limited and request.endpoint in _OWN):
             response.data = page((_SHARED | _OWN)[request.endpoint or ""])
             response.mimetype = "text/html"
             response.headers.update(_HEADERS)

@@ -28,7 +28,7 @@ function show(current) {
     "#date": longDate(ticket.date),
     "#holder": ticket.name,
     "#number": ticket.phone,
-    "#opens": when(opens.toLocaleString("sv-SE", { timeZone }).replace(" ", "T"), ticket.date) /* as ISO 8601 */,
+    "#opens": when(inZone(opens, timeZone), ticket.date),
     figcaption: ticket.admission_code.match(/.{4}/g).join(" "),
   };
   for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
@@ -41,6 +41,16 @@ function show(current) {
   if (ticket.admitted === people) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
   else if (ticket.admitted) close(`Admitted: ${ticket.admitted} of ${people}. The others can still come.`);
   else if (ticket.expired) close("This ticket has expired.");
+}
+
+/** Write an instant as ISO 8601 in the theatre's zone, or in the showing's offset if browsers do not know the zone. */
+function inZone(instant, timeZone) {
+  try {
+    return instant.toLocaleString("sv-SE", { timeZone }).replace(" ", "T");
+  } catch {
+    const offset = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - Date.parse(ticket.showing_at);
+    return new Date(instant.getTime() + offset).toISOString();
+  }
 }
 
 /** Say why the ticket can no longer be changed, in place of the buttons. */
