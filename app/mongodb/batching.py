@@ -14,7 +14,8 @@ What always holds:
 - Batches are taken in order of arrival, and at most one is under way.
 - As long as somebody queues, somebody leads. A leader that is killed, by whatever exception, hands
   over first.
-- Nobody waits longer than `patience` for a batch to end.
+- The commands of a batch share one deadline, so a batch that looks before it writes does not take
+  twice as long. Nobody waits longer than `patience`, which is more than two such batches.
 
 The model is LevelDB's queue of writers (`DBImpl::Write`). It works with threads, and with the
 greenlets that gevent puts in their place.
@@ -27,10 +28,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import pymongo
+
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
 LARGEST_BATCH = 100  # requests
+BATCH_SECONDS = 4.0  # the deadline of one; pymongo may notice it half a second late
 PATIENCE_SECONDS = 10.0
 
 
@@ -87,7 +91,8 @@ class GroupCommit(Generic[Asked, Result]):
         batch = self._take_batch(leader)
         outcomes: Sequence[Result | Exception]
         try:
-            outcomes = self._run([caller.asked for caller in batch])
+            with pymongo.timeout(BATCH_SECONDS):
+                outcomes = self._run([caller.asked for caller in batch])
             if len(outcomes) != len(batch):
                 raise RuntimeError(f"{len(outcomes)} results for {len(batch)} requests")
         except Exception as error:

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from app.mongodb import batching
 from app.mongodb.batching import BatchLost, GroupCommit
+from tests.running import HOST, free_port
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -149,6 +152,22 @@ def test_a_killed_leader_hands_over(command: Command, kind: type[BaseException])
     assert isinstance(outcomes[2], BatchLost)
     assert (outcomes[0], outcomes[3], outcomes[4]) == (0, 3, 4)
     assert not callers.group._led
+
+
+def test_the_commands_of_a_batch_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "BATCH_SECONDS", 0.3)
+    with MongoClient[Any](HOST, free_port(), timeoutMS=3000) as nobody_there:
+
+        def look_and_write(batch: list[Any]) -> list[Any]:
+            with pytest.raises(PyMongoError):
+                nobody_there.admin.command("ping")
+            with pytest.raises(PyMongoError):
+                nobody_there.admin.command("ping")
+            return batch
+
+        started_at = time.monotonic()
+        assert GroupCommit[str, str](look_and_write)("a") == "a"
+        assert time.monotonic() - started_at < 3
 
 
 def test_nobody_waits_longer_than_patience(command: Command) -> None:
