@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from http import HTTPStatus
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
@@ -13,7 +13,7 @@ from app.tickets.service import TicketService
 
 # At these routes of the API, browsers get a page and all other clients JSON.
 _SHARED = {"Ticket window.list_slots": "customers", "Tickets.view_ticket": "ticket"}
-_OWN = {"pages.door": "door", "pages.multiplex": "multiplex"}
+_ALL = {**_SHARED, "pages.door": "door", "pages.multiplex": "multiplex"}
 _UNLISTED = {"pages.door", "Tickets.view_ticket", "Tickets.show_qr_code"}  # not for search engines
 _LONGEST_ACCEPT = 1000  # a browser's has 150 characters; parsing a long one is slow
 _HEADERS = {
@@ -43,16 +43,17 @@ def create_pages(
         template_folder="templates",
     )
 
-    def page(name: str) -> str:
-        now = calendar.local(clock())
-        today = now.date()
+    def page(name: str, **facts: Any) -> str:
+        today = calendar.local(clock()).date()
+        tomorrow = datetime.combine(today + timedelta(days=1), time(), tzinfo=calendar.zone)
         return render_template(
             f"{name}.html",
             name=name,
-            now=now.isoformat(),
+            midnight=tomorrow,
             zone=calendar.zone,
             days=[today + timedelta(days=number) for number in range(calendar.advance_days + 1)],
-            open_before=open_before.total_seconds(),
+            open_before=open_before,
+            **facts,
         )
 
     @blueprint.get("/door")
@@ -64,23 +65,27 @@ def create_pages(
         return Response(page("multiplex"), headers=_HEADERS)
 
     @blueprint.before_app_request
-    def skip_json_for_browsers() -> Response | None:
-        if not _wants_page():
+    def show_page_to_browsers() -> Response | None:
+        if request.endpoint not in _SHARED or not _prefers_page():
             return None
+        facts = {}
         if ticket_id := (request.view_args or {}).get("ticket_id"):
-            tickets.ticket(ticket_id)  # which raises what the response's status then says
-        return Response()
+            ticket = tickets.ticket(ticket_id)  # raises what the response's status then says
+            facts["showing_at"] = ticket.showing_at
+            # In UTC, as Python subtracts on the clocks of one zone without regard to their changes.
+            facts["opens_at"] = calendar.local(ticket.showing_at.astimezone(UTC) - open_before)
+        return Response(page(_SHARED[request.endpoint], **facts), headers=_HEADERS)
 
     @blueprint.after_app_request
-    def show_page_to_browsers(response: Response) -> Response:
-        # Failures too: their status stays, and the page asks the API what is wrong.
+    def show_failures_to_browsers(response: Response) -> Response:
         if request.endpoint in _SHARED:
             response.vary.add("Accept")
         if request.endpoint in _UNLISTED:
             response.headers["X-Robots-Tag"] = "noindex"
-        is_limited = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        if _wants_page() or (is_limited and request.endpoint in _OWN):
-            response.data = page((_SHARED | _OWN)[request.endpoint or ""])
+        if request.endpoint in _ALL and _prefers_page() and response.is_json:
+            # The status stays, and the page asks the API again where that may help.
+            problem = response.json or {}
+            response.data = page(_ALL[request.endpoint], trouble=problem["detail"])
             response.mimetype = "text/html"
             response.headers.update(_HEADERS)
         return response
@@ -88,11 +93,10 @@ def create_pages(
     return blueprint
 
 
-def _wants_page() -> bool:
-    """Tell whether the request is for a shared route, and prefers HTML to JSON."""
+def _prefers_page() -> bool:
+    """Tell whether the client asks for something, and prefers HTML to JSON."""
     return (
-        request.endpoint in _SHARED
-        and request.method in ("GET", "HEAD")
+        request.method in ("GET", "HEAD")
         and len(request.headers.get("Accept", "")) <= _LONGEST_ACCEPT
         and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
     )

@@ -55,7 +55,9 @@ class IdempotencyHeaders(Schema):
             validate.Regexp(r"^[ -~]*\Z", error="Must be printable ASCII characters."),
         ],
         metadata={
-            "description": "Names this request: sent again with the same key, it happens once.",
+            "description": "Names this request: sent again with the same key, it happens once. "
+            "Choose a random UUID for each, because whoever knows the key and the body of the "
+            "request gets its ticket.",
             "pattern": "^[ -~]*$",
         },
     )

@@ -528,17 +528,190 @@ test("the pages work where storage is blocked, AbortSignal.any is missing and th
 });
 
 test("a number that is wiped out is asked for in plain words", async () => {
-  const screen = await api("POST", "api/screens", { seats: 9 }, STAFF);
-  const { movie } = await api("POST", "api/movies", { screen: screen.screen, showtime: "23:59" }, STAFF);
-  await api("PUT", "api/tickets", { movie }, STAFF);
+  const movie = await sellMovie({ seats: 9, showtime: "23:59", title: "Deewaar" });
   await withPage("multiplex", async (page) => {
-    const form = page.locator(`#movie-${movie}`);
+    const form = page.getByRole("listitem").filter({ hasText: "Deewaar" });
     await form.getByRole("spinbutton").fill("");
     await form.getByRole("button").click();
     await form.getByText("Enter how many tickets you want.").waitFor();
   });
   await api("DELETE", `api/movies/${movie}`, undefined, STAFF);
 });
+
+test("a double click, or Enter held down, buys a movie's ticket once", async () => {
+  for (const showtime of ["23:57", "23:58"]) {
+    const movie = await sellMovie({ seats: 9, showtime, title: `Sholay at ${showtime}` });
+    await withPage("multiplex", async (page) => {
+      const form = page.getByRole("listitem").filter({ hasText: `Sholay at ${showtime}` });
+      const button = form.getByRole("button");
+      if (showtime === "23:57") await button.dblclick();
+      else {
+        await form.getByRole("spinbutton").focus();
+        for (let times = 0; times < 20; times++) await page.keyboard.down("Enter");
+      }
+      await page.waitForURL(/\/tickets\//);
+      await page.keyboard.up("Enter");
+      // What was bought is still there after a reload.
+      await page.reload();
+      await page.getByRole("heading", { name: new RegExp(`^${showtime} · Seat`) }).waitFor();
+    });
+    const sold = await api("GET", `tickets?movie=${movie}`, undefined, STAFF);
+    assert.equal(sold.length, 1);
+    await api("DELETE", `tickets/${sold[0].ticket_id}`);
+    await api("DELETE", `api/movies/${movie}`, undefined, STAFF);
+  }
+});
+
+test("two taps on Camera start one", () =>
+  withPage("door", async (page) => {
+    await page.getByRole("button", { name: "Camera" }).dblclick();
+    await page.locator("video").waitFor();
+    assert.equal(await page.evaluate(() => window.cameras), 1);
+  }, {
+    prepare: async (page) => {
+      await withKey(page);
+      await page.addInitScript(() => {
+        window.BarcodeDetector = class {
+          detect = async () => [];
+        };
+        window.cameras = 0;
+        const { mediaDevices } = navigator;
+        const start = mediaDevices.getUserMedia.bind(mediaDevices);
+        mediaDevices.getUserMedia = (wanted) => start(wanted, window.cameras++);
+      });
+    },
+  }));
+
+test("with forced colours, a taken seat does not look like a free one", () =>
+  withPage(address({ date: days[3], timing: "14:00" }), async (page) => {
+    const look = async () => (await page.locator("label").filter({ has: seat(page, "C3") }).screenshot()).toString("base64");
+    const free = await look();
+    await book(RAVI, { date: days[3], timing: "14:00", seat: 13 });
+    await page.getByLabel("C3, taken").waitFor();
+    assert.notEqual(await look(), free);
+  }, { prepare: (page) => page.emulateMedia({ forcedColors: "active" }) }));
+
+test("a look that brings nothing new draws no seat again, and reads nothing out again", async () => {
+  const showing = { date: days[3], timing: "15:00" };
+  await book(RAVI, { ...showing, amount: 20 });
+  await withPage(address(showing), async (page) => {
+    await page.getByText("This showing is sold out.").waitFor();
+    await page.evaluate(() => {
+      window.changes = [];
+      const observer = new MutationObserver((records) => window.changes.push(...records.map(({ target }) => target.outerHTML ?? target.data)));
+      const everything = { childList: true, characterData: true, attributes: true, subtree: true };
+      for (const place of document.querySelectorAll("[role=status], [role=alert], fieldset")) observer.observe(place, everything);
+    });
+    for (let look = 0; look < 2; look++) await page.waitForResponse(/seats\?/);
+    await page.waitForTimeout(100);
+    assert.deepEqual(await page.evaluate(() => window.changes), []);
+  });
+});
+
+test("a page waits a minute at the most, however long it is told to wait", () =>
+  withPage("", async (page) => {
+    await page.getByRole("link", { name: /^18:00/ }).waitFor();
+    let asked = 0;
+    await page.route("**/?date=*", (route) => {
+      asked++;
+      return route.fulfill({ status: 429, contentType: "application/json", headers: { "Retry-After": "9999999" }, body: JSON.stringify({ detail: "Too many." }) });
+    });
+    await page.clock.runFor(5_000);
+    await page.getByText("Too many. Trying again…").waitFor();
+    await page.clock.runFor(50_000);
+    assert.equal(asked, 1);
+    await page.unroute("**/?date=*");
+    await page.clock.runFor(20_000);
+    await page.getByText("Too many. Trying again…").waitFor({ state: "hidden" });
+  }, { prepare: (page) => page.clock.install() }));
+
+test("a link with a timing alone opens its next showing", () =>
+  withPage(address({ timing: "18:00" }), (page) => page.getByRole("heading", { name: /18:00 · choose a seat/ }).waitFor().then(async () => {
+    assert.equal(await page.locator(".days [aria-current=date]").getAttribute("data-date"), days[3]);
+  }), {
+    // As if the day of all others had not ended yet.
+    prepare: (page) => page.route(`${baseUrl}/`, async (route) => {
+      const response = await route.fetch();
+      const slots = await response.json();
+      for (const slot of slots) if (slot.timing === "18:00") slot.date = days[3];
+      return route.fulfill({ response, json: slots });
+    }),
+  }));
+
+const dayBefore = (date) => new Date(Date.parse(date) - 86_400_000).toISOString().slice(0, 10);
+
+/** Serve the page once as if it were the end of yesterday. */
+function onceYesterday(where) {
+  const today = dayBefore(days[0]);
+  return (page) => page.route((url) => url.href === `${baseUrl}/${where}`, async (route) => {
+    const response = await route.fetch();
+    const soon = new Date(Date.now() + 2_000).toISOString();
+    const body = (await response.text()).replaceAll(today, dayBefore(today));
+    return route.fulfill({ response, body: body.replace(/data-midnight="[^"]*"/, `data-midnight="${soon}"`) });
+  }, { times: 1 });
+}
+
+test("after midnight, an open page is about the new day and keeps what was typed", async () => {
+  const today = dayBefore(days[0]);
+  const where = address({ date: dayBefore(today) });
+  await withPage(where, async (page) => {
+    await page.getByRole("link", { name: /^Today/ }).and(page.locator(`[data-date="${dayBefore(today)}"]`)).waitFor();
+    await page.evaluate((name) => (document.getElementById("name").value = name), ASHA.name);
+    await page.getByRole("link", { name: /^Today/ }).and(page.locator(`[data-date="${today}"]`)).waitFor();
+    await page.getByText("This date is in the past.").waitFor({ state: "hidden" });
+    await page.locator(`[data-date="${days[0]}"]`).first().click();
+    await page.getByRole("link", { name: /^18:00/ }).click();
+    assert.equal(await page.getByLabel("Name").inputValue(), ASHA.name);
+  }, { prepare: onceYesterday(where) });
+});
+
+test("after midnight, the door stays with its showing, and offers those of the new day", async () => {
+  const today = dayBefore(days[0]);
+  const where = `door${address({ timing: "21:00" })}`;
+  await withPage(where, async (page) => {
+    await page.getByText("Today").waitFor();
+    await page.getByText("Today").waitFor({ state: "hidden" });
+    const showings = page.getByLabel("Showing");
+    const isYesterdays = () => page.waitForFunction((day) => document.querySelector("select").value === `date=${day}&timing=21%3A00`, dayBefore(today));
+    await isYesterdays();
+    await page.reload();
+    await isYesterdays();
+    await showings.selectOption(`date=${today}&timing=21%3A00`);
+    await page.getByText("Today").waitFor();
+  }, { prepare: async (page) => { await withKey(page); await onceYesterday(where)(page); } });
+});
+
+test("the door offers the next day's showings whose doors are open", async () => {
+  const showing = { date: days[0], timing: "09:00" };
+  const { admission_code } = await book({ ...ASHA, name: "Noor Khan" }, showing);
+  await withPage(`door${address({ date: dayBefore(days[0]), timing: "21:00" })}`, async (page) => {
+    await page.getByLabel("Showing").selectOption(`date=${days[0]}&timing=09%3A00`);
+    await page.getByRole("button", { name: /^Admit Noor Khan/ }).click();
+    await page.getByText("Come in").waitFor();
+    await api("DELETE", `admissions/${admission_code}`, undefined, STAFF);
+  }, { prepare: withKey });
+});
+
+test("doors open when the page of the ticket says, also after a move", async () => {
+  const ticket = await book(ASHA, { date: days[2], timing: "11:00" });
+  await withPage(`tickets/${ticket.ticket_id}`, async (page) => {
+    const opens = page.getByText("Doors open").locator("xpath=following-sibling::*");
+    const day = (date) => String(Number(date.slice(8))); // its doors open 48 hours earlier
+    await opens.getByText(new RegExp(` ${day(days[0])} .*, 11:00$`)).waitFor();
+    await page.getByRole("button", { name: "Change" }).click();
+    await page.locator(`[data-date="${days[3]}"]`).click();
+    await page.getByRole("link", { name: /^11:00/ }).click();
+    await page.getByRole("button", { name: /^Move to .+11:00$/ }).click();
+    await opens.getByText(new RegExp(` ${day(days[1])} .*, 11:00$`)).waitFor();
+  });
+});
+
+async function sellMovie({ seats, ...movie }) {
+  const { screen } = await api("POST", "api/screens", { seats }, STAFF);
+  const { movie: number } = await api("POST", "api/movies", { screen, ...movie }, STAFF);
+  await api("PUT", "api/tickets", { movie: number }, STAFF);
+  return number;
+}
 
 function withKey(page) {
   return page.addInitScript((key) => sessionStorage.setItem("staff-key", key), STAFF_KEY);

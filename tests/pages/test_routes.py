@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import limits
 import pytest
@@ -114,6 +115,9 @@ def test_a_page_beyond_the_rate_limit_is_429(
         response = client.get(path, headers=BROWSER)
         assert_page(response, 429)
         assert 0 < int(response.headers["Retry-After"]) <= 60
+        # Also where no script is there to say so.
+        assert '<p id="trouble" role="status">There have been too many' in response.text
+        assert_refused(client.get(path), 429, "too_many_requests")
     with client.get("/static/style.css") as file:
         assert file.status_code == 200
 
@@ -158,7 +162,7 @@ def test_scripts_are_revalidated_after_an_upgrade(client: FlaskClient) -> None:
 def test_the_page_offers_the_days_that_can_be_booked(
     database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
-    settings = replace(settings, advance_days=2, admission_hours=timedelta(minutes=90))
+    settings = replace(settings, advance_days=2)
     client = create_app(database, settings=settings, clock=clock).test_client()
     page = client.get("/", headers=BROWSER).text
     days = re.findall(r'data-date="([^"]+)"', page)
@@ -166,7 +170,27 @@ def test_the_page_offers_the_days_that_can_be_booked(
     for day in days:
         assert client.get(f"/?date={day}").status_code == 200
     assert "Times are in Asia/Kolkata" in page
-    assert 'data-open-before="5400.0"' in client.get("/tickets/x", headers=BROWSER).text
+    assert 'data-today="2046-11-22" data-midnight="2046-11-23T00:00:00+05:30"' in page
+
+
+@pytest.mark.parametrize(
+    ("day", "opens_at"),
+    [("2047-03-10", "2047-03-10T01:30:00-05:00"), ("2047-11-03", "2047-11-03T01:30:00-04:00")],
+)
+def test_doors_open_by_the_clocks_of_the_theatre_when_these_change(
+    database: Database[Any], settings: Settings, clock: Clock, day: str, opens_at: str
+) -> None:
+    settings = replace(
+        settings,
+        theatre_timezone=ZoneInfo("America/New_York"),
+        show_times=("03:30",),
+        advance_days=365,
+        admission_hours=timedelta(hours=1 if day == "2047-03-10" else 3),
+    )
+    client = create_app(database, settings=settings, clock=clock).test_client()
+    ticket = book(client, timing="03:30", date=day)
+    page = client.get(f"/tickets/{ticket['ticket_id']}", headers=BROWSER).text
+    assert f'data-showing-at="{ticket["showing_at"]}" data-opens-at="{opens_at}"' in page
 
 
 def test_the_ticket_page_contains_no_ticket_data(client: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-// What all pages share: asking the API until it responds, showing refusals, writing times.
+// What all pages share: asking the API until it responds, the day and the clock there, showing refusals, writing times.
 
 export const root = new URL("../", import.meta.url); // wherever a proxy has put the service
 
@@ -40,6 +40,7 @@ async function attempt(path, options, signal) {
   try {
     const response = await fetch(new URL(path, root), { ...options, signal: limit.signal });
     const { ok, status } = response;
+    ahead = Date.parse(response.headers.get("Date")) - Date.now() || 0;
     const json = response.headers.get("Content-Type")?.includes("json");
     // A failure without JSON comes from a proxy.
     if (!json && !ok) return { status: 502 };
@@ -50,6 +51,31 @@ async function attempt(path, options, signal) {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+let ahead = 0; // ms by which the service's clock is ahead of this device's, which may be wrong
+
+/** Return the current instant by the service's clock, in ms since 1970. */
+export function now() {
+  return Date.now() + ahead;
+}
+
+/** Return this page as the service makes it now, or undefined when it does not respond. */
+export async function askForPage() {
+  const response = await fetch(location, { headers: { Accept: "text/html" } }).catch(() => undefined);
+  return response?.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : undefined;
+}
+
+/** Call `renew` with the new page when a new day has begun at the theatre. */
+export function onNewDay(renew) {
+  const { dataset } = document.documentElement; // `today`, and when it ends
+  return whileLookedAt(async () => {
+    if (now() < Date.parse(dataset.midnight)) return;
+    const page = await askForPage();
+    if (!page) return;
+    Object.assign(dataset, page.documentElement.dataset);
+    renew(page);
+  });
 }
 
 // crypto.randomUUID is missing where there is no TLS.
@@ -98,10 +124,10 @@ export function showRefusal(form, problem = {}) {
   for (const input of form.querySelectorAll("input[aria-describedby]")) {
     const messages = others[input.name] ?? [];
     delete others[input.name];
-    document.getElementById(input.getAttribute("aria-describedby")).textContent = messages.join(" ");
+    say(document.getElementById(input.getAttribute("aria-describedby")), messages.join(" "));
     input.ariaInvalid = messages.length ? "true" : null;
   }
-  form.querySelector(".refusal[role=alert]").textContent = reason(problem.errors ? { errors: others } : problem);
+  say(form.querySelector(".refusal[role=alert]"), reason(problem.errors ? { errors: others } : problem));
   form.querySelector("[aria-invalid=true]")?.focus();
 }
 

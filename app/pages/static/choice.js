@@ -1,6 +1,6 @@
 // Choosing a day, a showing and seats: what booking a ticket and changing one have in common.
 
-import { ask, onSubmit, reason, say, seatsInWords, showRefusal } from "./api.js";
+import { ask, now, onNewDay, onSubmit, reason, say, seatsInWords, showRefusal } from "./api.js";
 
 export class Choice {
   /**
@@ -12,7 +12,7 @@ export class Choice {
    */
   constructor(element, { act, send, done, opened = () => {}, mine = null }) {
     Object.assign(this, { act, mine, date: null, timing: null, slot: null, chosen: [], own: [], sending: false });
-    this.days = element.querySelectorAll(".days a");
+    this.days = element.querySelector(".days").children;
     this.showings = element.querySelector(".showings");
     this.house = element.querySelector(".house");
     this.people = element.querySelector("#people");
@@ -33,6 +33,11 @@ export class Choice {
     this.seats.addEventListener("change", ({ target }) => {
       const others = this.chosen.filter((seat) => seat !== Number(target.value));
       this.choose(target.checked ? [...others, Number(target.value)] : others);
+    });
+    onNewDay((page) => {
+      element.querySelector(".days").replaceChildren(...page.querySelector(".days").children);
+      if (this.date < this.days[0].dataset.date) this.open({});
+      else this.refresh();
     });
     onSubmit(this.form, async () => {
       if (this.seats.disabled) return;
@@ -64,10 +69,10 @@ export class Choice {
     return this.party > 1 ? { seats: this.chosen } : { seat: this.chosen[0] };
   }
 
-  /** Open a day (by default the first one with a showing ahead), and a showing of it. */
+  /** Open a day, and a showing of it; by default, the next day on which that, or anything, can be booked. */
   async open({ date = null, timing = null, seats = [] }) {
     Object.assign(this, { date, timing, chosen: seats });
-    this.note.textContent = "";
+    say(this.note, "");
     this.seats.disabled = true; // until those of this showing are there
     await this.refresh();
     for (const part of [this.day(), this.seats.querySelector(":checked")])
@@ -81,7 +86,8 @@ export class Choice {
     if (!this.date) {
       const next = await ask("GET", "", { signal });
       if (signal.aborted) return;
-      this.date = next.body.map((slot) => slot.date).sort()[0];
+      const named = next.body.filter((slot) => slot.timing === this.timing);
+      this.date = (named.length ? named : next.body).map((slot) => slot.date).sort()[0];
     }
     const { date, timing } = this;
     const movie = this.mine?.movie; // here, a movie's ticket can change only its day and seats
@@ -93,7 +99,7 @@ export class Choice {
     if (signal.aborted) return;
     const refused = [slot, slots].find((answer) => answer?.ok === false);
     say(this.showings.querySelector(".refusal"), refused ? reason(refused.body) : "");
-    for (const day of this.days) day.ariaCurrent = day === this.day() ? "date" : null;
+    for (const day of [...this.days]) day.ariaCurrent = day === this.day() ? "date" : null;
     this.showShowings(slots?.ok ? slots.body : []);
     this.showings.hidden = Boolean(movie && !refused);
     this.house.hidden = this.form.hidden = !slot?.ok;
@@ -125,7 +131,7 @@ export class Choice {
   /** Choose these seats; one too many replaces the one that was chosen first. */
   choose(seats) {
     this.chosen = seats.slice(-this.party);
-    this.note.textContent = "";
+    say(this.note, "");
     this.showSeats(this.slot);
   }
 
@@ -136,21 +142,27 @@ export class Choice {
     const lost = this.sending ? [] : this.chosen.filter((seat) => !free.has(seat));
     if (lost.length) {
       this.chosen = this.chosen.filter((seat) => free.has(seat));
-      this.note.textContent = `${this.inWords("Seat", lost)} ${lost.length > 1 ? "have" : "has"} just been taken. Please choose again.`;
+      say(this.note, `${this.inWords("Seat", lost)} ${lost.length > 1 ? "have" : "has"} just been taken. Please choose again.`);
       this.house.scrollIntoView({ block: "nearest" });
     } else if (free.size === 0) say(this.note, "This showing is sold out.");
     else if (!bookable && available > 0)
-      say(this.note, Date.parse(showing_at) > Date.now() ? "Not on sale." : "This showing has started.");
+      say(this.note, Date.parse(showing_at) > now() ? "Not on sale." : "This showing has started.");
     const [type, what] = this.party > 1 ? ["checkbox", "seats"] : ["radio", "a seat"];
     this.house.querySelector("h2").textContent = `${this.when()}\u00a0· choose ${what}`;
+    this.seats.classList.toggle("large", capacity > 40);
     this.seats.style.setProperty("--columns", Math.min(seats_per_row, capacity));
     rowsFor(this.seats, capacity, this.house.querySelector("template")).forEach((place, index) => {
       const seat = index + 1;
+      const state = this.own.includes(seat) ? "yours" : free.has(seat) ? "free" : "taken";
+      const checked = this.chosen.includes(seat);
+      // With thousands of seats, drawing those that have not changed would stop the page at each look.
+      const drawn = [type, state, checked, seats_per_row].join();
+      if (place.drawn === drawn) return;
+      place.drawn = drawn;
       const [input, text] = place.children;
       const label = this.label(seat);
       const [row, number] = label.match(/\D+|\d+/g);
-      const state = this.own.includes(seat) ? "yours" : free.has(seat) ? "free" : "taken";
-      Object.assign(input, { type, value: seat, disabled: state === "taken", checked: this.chosen.includes(seat) });
+      Object.assign(input, { type, value: seat, disabled: state === "taken", checked });
       input.ariaLabel = `${label}, ${state}`;
       text.textContent = number;
       place.dataset.state = state;
@@ -213,6 +225,7 @@ export class Choice {
 /** Return the children of `list`, as many as wanted; they stay, so the keyboard keeps its place. */
 function rowsFor(list, number, template) {
   while (list.children.length > number) list.lastElementChild.remove();
-  while (list.children.length < number) list.append(template.content.cloneNode(true));
+  const missing = Array.from({ length: number - list.children.length }, () => template.content.cloneNode(true));
+  list.append(...missing);
   return [...list.children];
 }

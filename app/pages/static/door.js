@@ -1,13 +1,11 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, inRuns, longDate, onSubmit, reason, say as write, seatsInWords, when, whileLookedAt } from "./api.js";
+import { ask, clock, inRuns, longDate, now, onNewDay, onSubmit, reason, say as write, seatsInWords, when, whileLookedAt } from "./api.js";
 
 const by = (id) => document.getElementById(id);
 const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
-const { today, now } = by("door").dataset;
-const ahead = Date.parse(now) - Date.now(); // ms; this device's clock may be wrong
 const address = new URLSearchParams(location.search);
-let date = address.get("date") ?? today;
+let date = address.get("date") ?? today();
 let play = playedIn(address);
 let tickets = [];
 const LATE = 30 * 60_000; // ms
@@ -63,6 +61,14 @@ function askForKey(detail) {
 
 const query = (fields) => String(new URLSearchParams(fields));
 
+function today() {
+  return document.documentElement.dataset.today;
+}
+
+function dayAfter(day) {
+  return new Date(Date.parse(day) + 24 * 3600_000).toISOString().slice(0, 10);
+}
+
 /** Return what plays at this door: the timing or the movie that a query names, if any. */
 function playedIn(search) {
   const [movie, timing] = [Number(search.get("movie")), search.get("timing")];
@@ -70,30 +76,51 @@ function playedIn(search) {
 }
 
 async function openDoor() {
-  const answers = await Promise.all([ask("GET", `?${query({ date })}`), ask("GET", `api/movies?${query({ date })}`)]);
-  if (!answers[0].ok && !play && date !== today) {
-    date = today; // the one in the address cannot be used
+  const ofDay = await showingsOf(date);
+  if (!ofDay && date !== today() && !(play && Date.parse(date))) {
+    date = today(); // the one in the address cannot be used
     return openDoor();
   }
-  const [slots, movies] = answers.map(({ ok, body }) => (ok ? body : []));
+  // The doors of the next day may open before midnight.
+  const later = (await showingsOf(dayAfter(date))) ?? [];
+  const all = [...(ofDay ?? []), ...later.filter(isOpen)];
   // Unless the staff say otherwise, the next showing, or the last one for those who come late.
-  const next = slots.find((slot) => Date.parse(slot.showing_at) > Date.now() + ahead - LATE);
-  play ??= { timing: (next ?? slots.at(-1))?.timing };
-  keepAddress();
-  const options = new Map(slots.map(({ timing }) => [query({ timing }), timing]));
-  for (const { movie, title, showtime, screen } of movies)
-    options.set(query({ movie }), `${showtime} ${title ?? `Movie ${movie}`}, screen ${screen}`);
-  if (!options.has(query(play))) options.set(query(play), play.timing ?? `Movie ${play.movie}`);
+  const slots = all.filter(({ timing }) => timing);
+  const next = slots.find((slot) => Date.parse(slot.showing_at) > now() - LATE) ?? slots.at(-1);
+  if (!play && next) ({ date } = next);
+  play ??= { timing: next?.timing };
+  const options = new Map(all.map((each) => [query(at(each)), inWords(each)]));
+  const shown = query({ date, ...play });
+  if (!options.has(shown)) options.set(shown, play.timing ?? `Movie ${play.movie}`);
   showings.replaceChildren(...Array.from(options, ([value, text]) => new Option(text, value)));
-  showings.value = query(play);
-  by("day").textContent = date === today ? "Today" : longDate(date);
-  await whileLookedAt(refresh);
-  if (matchMedia("(pointer: fine)").matches) code.focus();
+  showings.value = shown;
+  showDay();
 }
 
-// A reload keeps the showing; a bookmark opens the same timing on the current day.
-function keepAddress() {
-  history.replaceState(null, "", `?${query(date === today ? play : { date, ...play })}`);
+/** Return what plays on a day, in the timetable and at the multiplex; undefined if it is not on sale. */
+async function showingsOf(day) {
+  const answers = await Promise.all([ask("GET", `?${query({ date: day })}`), ask("GET", `api/movies?${query({ date: day })}`)]);
+  return answers[0].ok ? answers.flatMap(({ ok, body }) => (ok ? body : [])) : undefined;
+}
+
+function isOpen({ showing_at }) {
+  return now() >= Date.parse(showing_at) - 1000 * by("door").dataset.openBefore;
+}
+
+function at({ date, movie, timing }) {
+  return movie ? { date, movie } : { date, timing };
+}
+
+function inWords(each) {
+  const { movie, title, screen } = each;
+  const film = movie ? ` ${title ?? `Movie ${movie}`}, screen ${screen}` : "";
+  return `${each.timing ?? each.showtime}${film}${each.date === date ? "" : ` (${longDate(each.date)})`}`;
+}
+
+/** Say which day this door is for, here and in the address: a reload keeps it, and a bookmark is for its current day. */
+function showDay() {
+  by("day").textContent = date === today() ? "Today" : longDate(date);
+  history.replaceState(null, "", `?${query(date === today() ? play : { date, ...play })}`);
 }
 
 async function refresh() {
@@ -108,8 +135,10 @@ async function refresh() {
 
 showings.addEventListener("change", () => {
   list.replaceChildren();
-  play = playedIn(new URLSearchParams(showings.value));
-  keepAddress();
+  const chosen = new URLSearchParams(showings.value);
+  date = chosen.get("date");
+  play = playedIn(chosen);
+  showDay();
   say("", "", READY);
   return refresh();
 });
@@ -179,7 +208,7 @@ const READY = "Scan or type a code, or find a name in the list.";
 const NO = {
   already_admitted: ({ admitted_at, people_left }) => (people_left ? `Only ${people_left} not yet in` : `Already in, ${clock(admitted_at)}`),
   other_showing: ({ ticket }) => `Ticket for ${[when(ticket.showing_at, date), ticket.title].filter(Boolean).join(", ")}`,
-  admission_not_open: (problem) => `Doors open at ${when(problem.opens_at, today)}`,
+  admission_not_open: (problem) => `Doors open at ${when(problem.opens_at, today())}`,
   ticket_expired: () => "Expired",
   ticket_not_found: () => "No such ticket",
 };
@@ -313,3 +342,6 @@ async function watch(view) {
 
 say("", "", READY);
 await openDoor();
+onNewDay(openDoor);
+await whileLookedAt(refresh);
+if (matchMedia("(pointer: fine)").matches) code.focus();

@@ -1,6 +1,6 @@
 // A ticket's own page: see it, print it, change its showing or seats, cancel it.
 
-import { ask, clock, longDate, onSubmit, phoneHeader, root, say, seatsInWords, showRefusal, when, whileLookedAt } from "./api.js";
+import { ask, askForPage, clock, longDate, onSubmit, phoneHeader, root, say, seatsInWords, showRefusal, when, whileLookedAt } from "./api.js";
 import { Choice } from "./choice.js";
 
 const by = (id) => document.getElementById(id);
@@ -12,15 +12,17 @@ let ticket = null;
 async function refresh() {
   if (!by("gone").hidden) return;
   const { ok, body } = await ask("GET", `tickets/${id}`);
-  if (ok) show(body);
+  if (ok) await show(body);
   else end("No ticket here", body.detail);
   if (!parts.change.hidden) await choice.refresh();
 }
 
-function show(current) {
+async function show(current) {
   ticket = choice.mine = current;
-  const { openBefore, zone: timeZone } = article.dataset;
-  const opens = new Date(Date.parse(ticket.showing_at) - 1000 * openBefore);
+  // When its doors open is in the page: the service knows the theatre's clocks, also when they change.
+  const { dataset } = article;
+  if (Date.parse(dataset.showingAt) !== Date.parse(ticket.showing_at))
+    Object.assign(dataset, (await askForPage())?.querySelector("article").dataset ?? { opensAt: "" });
   const film = ticket.title ?? (ticket.movie && `Movie ${ticket.movie}`);
   const texts = {
     h1: `${ticket.timing} · ${seatsInWords(ticket.labels, "Seat")}`,
@@ -28,7 +30,7 @@ function show(current) {
     "#date": longDate(ticket.date),
     "#holder": ticket.name,
     "#number": ticket.phone,
-    "#opens": when(inZone(opens, timeZone), ticket.date),
+    "#opens": dataset.opensAt && when(dataset.opensAt, ticket.date),
     figcaption: ticket.admission_code.match(/.{4}/g).join(" "),
   };
   for (const [place, text] of Object.entries(texts)) article.querySelector(place).textContent = text;
@@ -41,16 +43,6 @@ function show(current) {
   if (ticket.admitted === people) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
   else if (ticket.admitted) close(`Admitted: ${ticket.admitted} of ${people}. The others can still come.`);
   else if (ticket.expired) close("This ticket has expired.");
-}
-
-/** Write an instant as ISO 8601 in the theatre's zone, or in the showing's offset if browsers do not know the zone. */
-function inZone(instant, timeZone) {
-  try {
-    return instant.toLocaleString("sv-SE", { timeZone }).replace(" ", "T");
-  } catch {
-    const offset = Date.parse(`${ticket.showing_at.slice(0, 19)}Z`) - Date.parse(ticket.showing_at);
-    return new Date(instant.getTime() + offset).toISOString();
-  }
 }
 
 /** Say why the ticket can no longer be changed, in place of the buttons. */
@@ -93,8 +85,8 @@ const choice = new Choice(parts.change, {
     const headers = ticket.phone ? phoneHeader(ticket.phone) : {};
     return ask("PATCH", `tickets/${id}`, { body, headers });
   },
-  done(moved) {
-    show(moved);
+  async done(moved) {
+    await show(moved);
     unfold(null);
     by("status").textContent = `Moved to ${longDate(moved.date)}, ${moved.timing}, ${seatsInWords(moved.labels)}.`;
     scrollTo(0, 0);
