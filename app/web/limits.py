@@ -7,6 +7,7 @@ What a field may hold is in the schemas, and how many requests an address may se
 MAX_BODY_BYTES = 16 * 1024
 # Read at most this much of a body: one byte above the limit shows that it is too long.
 MOST_BYTES_READ = MAX_BODY_BYTES + 1
+TRAILERS_BYTES = 8 * 1024  # all of them together; they are ignored
 BODY_SECONDS = 10  # for the whole body to arrive
 
 # The headers

@@ -32,6 +32,7 @@ from app.web.limits import (
     BODY_SECONDS,
     LINGER_SECONDS,
     READER_SECONDS,
+    TRAILERS_BYTES,
     UNREAD_BYTES,
 )
 from app.web.problems import CONTENT_TYPE, problem_of
@@ -274,9 +275,7 @@ class Worker(GeventWorker):
         The connection is closed if the client does not read the response, or has more of a body
         to send than was read: there might be no end of it.
         """
-        gevent.sleep(
-            0
-        )  # the turn of others, or a client who sends many at once would have it alone
+        gevent.sleep(0)  # or a client who sends many requests at once would have the worker alone
         req.body = body = TimedBody(req)
         req.parse_headers = _ignore_trailers  # the headers have been parsed
         try:
@@ -353,6 +352,9 @@ class TimedBody:
         self.headers: list[tuple[str, str]] = req.headers  # names in capitals
         self._req = req
         self._body = req.body
+        if isinstance(self._body.reader, ChunkedReader):
+            # gunicorn would take as much as of headers, and searches all of it with each piece.
+            self._body.reader.limit_trailer_section = TRAILERS_BYTES  # type: ignore[attr-defined]
         self._deadline = time.monotonic() + BODY_SECONDS
 
     @property

@@ -392,6 +392,14 @@ def test_trailers_are_ignored(service: Service, trailer: bytes) -> None:
     assert b"Idempotency-Replayed" not in responses
 
 
+def test_trailers_without_end_are_refused(service: Service) -> None:
+    before = tickets(service)
+    trailers = b"X: %s\r\n" % (b"a" * 95) * 300
+    chunks = b"%x\r\n%s\r\n0\r\n%s" % (len(BOOKING), BOOKING, trailers)
+    assert problem(exchange(service, CHUNKED + chunks))["status"] == 400
+    assert tickets(service) == before
+
+
 @pytest.mark.parametrize(
     "sent", ["%x\r\n%s\r\n", "%x\r\n%s\r\n1", "%x\r\n%s", "1%x\r\n%s\r\n", "%x\r\n%s\r\nzz\r\n"]
 )
