@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import mmap
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import accumulate, compress, product
@@ -17,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 NO_ROUTE = "none"
+MAX_AGE_SECONDS = 1
 
 # Seconds, around what a booking takes; after the last, clients are told to come back later.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"))
@@ -64,11 +66,16 @@ class Metrics(Collector):
     """The figures of one app; labels hold nothing that a client can make up.
 
     `routes` are the templates of all routes, `codes` the codes of all problems. Both give every
-    process the same columns in the same order. `table` is by default this process's alone.
+    process the same columns in the same order. `table` is by default this process's alone. `clock`
+    returns seconds.
     """
 
     def __init__(
-        self, routes: Iterable[str], codes: Iterable[str], table: SharedTable | None = None
+        self,
+        routes: Iterable[str],
+        codes: Iterable[str],
+        table: SharedTable | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table = table or SharedTable(rows=1)
         self._used = 0
@@ -100,6 +107,9 @@ class Metrics(Collector):
         self._refusals = self._family(
             "boxoffice_refusals", "Requests that failed, by the problem's code.", code=sorted(codes)
         )
+        self._clock = clock
+        self._made_at = float("-inf")
+        self._exposition = b""
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -133,8 +143,14 @@ class Metrics(Collector):
         self._table.add(self._refusals.columns[code,], 1)
 
     def exposition(self) -> bytes:
-        """Return the figures as Prometheus's text format 0.0.4 has them."""
-        return generate_latest(self._registry)
+        """Return the figures as Prometheus's text format 0.0.4 has them, MAX_AGE_SECONDS old at most.
+
+        Making them takes some milliseconds, in which the worker serves nobody, and anybody may ask.
+        """
+        now = self._clock()
+        if now - self._made_at > MAX_AGE_SECONDS:
+            self._exposition, self._made_at = generate_latest(self._registry), now
+        return self._exposition
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics; prometheus_client calls this."""
