@@ -128,8 +128,29 @@ class Indexes:
         self._tried_at = time.monotonic()
 
     def _create_expiry_index(self, field: str, after: timedelta) -> None:
-        self._compare_clocks()
-        seconds = self._period(int(after.total_seconds())) if self._clocks_agree else _NEVER
+        theirs = self._their_clock()
+        ours = datetime.fromtimestamp(self._clock(), UTC)
+        # If MongoDB's clock is wrong, it would remove valid tickets for good.
+        agree = theirs is None or abs(theirs - ours) <= _MOST_SKEW
+        outcome = "until they agree, no expired tickets are removed"
+        try:
+            self._set_period(field, self._period(int(after.total_seconds())) if agree else _NEVER)
+        except OperationFailure as error:
+            if agree or error.code != UNAUTHORIZED:
+                raise
+            outcome = "it may remove valid tickets, and its user has no right to stop it (collMod)"
+        if theirs and self._clocks_agree and not agree:
+            log.error(
+                "MongoDB's clock says %s and this machine's %s: %s",
+                theirs.isoformat(timespec="seconds"),
+                ours.isoformat(timespec="seconds"),
+                outcome,
+            )
+        elif agree and not self._clocks_agree:
+            log.warning("The clocks of MongoDB and of this machine agree again")
+        self._clocks_agree = agree
+
+    def _set_period(self, field: str, seconds: int) -> None:
         try:
             self._collection.create_index(field, expireAfterSeconds=seconds)
         except OperationFailure as error:
@@ -144,34 +165,24 @@ class Indexes:
     def _period(self, own: int) -> int:
         """Return the period of the service that started last, in seconds."""
         starts = self._collection.database["starts"]
-        last = starts.find_one({"_id": self._collection.name})
-        if last and last["started_at"] >= self._started_at:
+        # A start in the future was noted by a clock that was wrong.
+        now = self._clock()
+        self._started_at = min(self._started_at, now)
+        later = {"$gte": self._started_at, "$lte": now + _MOST_SKEW.total_seconds()}
+        if last := starts.find_one({"_id": self._collection.name, "started_at": later}):
             return int(last["expire_after_seconds"])
         mine = {"started_at": self._started_at, "expire_after_seconds": own}
         with suppress(DuplicateKeyError):  # another one starts at this moment; the next look tells
             starts.replace_one(
-                {"_id": self._collection.name, "started_at": {"$not": {"$gte": self._started_at}}},
-                mine,
-                upsert=True,
+                {"_id": self._collection.name, "started_at": {"$not": later}}, mine, upsert=True
             )
         return own
 
-    def _compare_clocks(self) -> None:
-        """Note whether MongoDB's clock is right; if not, it would remove valid tickets for good."""
+    def _their_clock(self) -> datetime | None:
+        """Return the time by MongoDB's clock, or None on mongomock, which has none."""
         try:
             hello = self._collection.database.command("hello")
-        except NotImplementedError:  # mongomock
-            return
-        theirs = hello["localTime"].replace(tzinfo=UTC)  # which commands leave out
-        ours = datetime.fromtimestamp(self._clock(), UTC)
-        agree = abs(theirs - ours) <= _MOST_SKEW
-        if self._clocks_agree and not agree:
-            log.error(
-                "MongoDB's clock says %s and this machine's %s: until they agree, no expired"
-                " tickets are removed",
-                theirs.isoformat(timespec="seconds"),
-                ours.isoformat(timespec="seconds"),
-            )
-        elif agree and not self._clocks_agree:
-            log.warning("The clocks of MongoDB and of this machine agree again")
-        self._clocks_agree = agree
+        except NotImplementedError:
+            return None
+        their_time: datetime = hello["localTime"]
+        return their_time.replace(tzinfo=UTC)  # which commands leave out

@@ -143,7 +143,7 @@ class Metrics(Collector):
         self._table.add(self._refusals.columns[code,], 1)
 
     def exposition(self) -> bytes:
-        """Return the figures as Prometheus's text format 0.0.4 has them, MAX_AGE_SECONDS old at most.
+        """Return the figures in Prometheus's text format 0.0.4, as they were in the last second.
 
         Making them takes some milliseconds, in which the worker serves nobody, and anybody may ask.
         """

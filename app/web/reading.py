@@ -22,7 +22,7 @@ from werkzeug.exceptions import (
 )
 
 from app.domain.refusals import InvalidRequest
-from app.web.limits import MAX_BODY_BYTES
+from app.web.limits import MAX_BODY_BYTES, UNKNOWN_FIELDS_NAMED
 from app.web.problems import MalformedJSON
 
 # The key of the WSGI environment under which a server may list the header lines as they came, as
@@ -146,7 +146,7 @@ class RequestReader:
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
         for schema, read in self._sources:
-            sent, repeated = read(request, schema)
+            sent, repeated = _with_few_unknown(*read(request, schema), known=_names(schema))
             if not sent and not schema.fields:
                 continue
             faults: dict[str, list[str]] = {}
@@ -170,6 +170,16 @@ class RequestReader:
     def as_sent(self, faults: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """Return `faults`, keyed by names of the schemas, under the names that requests use."""
         return {self._sent_names.get(name, name): faults[name] for name in faults}
+
+
+def _with_few_unknown(sent: Mapping[str, Any], repeated: Iterable[str], known: set[str]) -> _Sent:
+    """Leave out what would make the error too long; it takes milliseconds to name thousands."""
+    unknown = [name for name in sent if name not in known]
+    left_out = set(unknown[UNKNOWN_FIELDS_NAMED:])
+    if not left_out:
+        return sent, repeated
+    named = {name: sent[name] for name in sent if name not in left_out}
+    return named, [name for name in repeated if name in named]
 
 
 def _read_headers(request: Request, schema: Schema) -> _Sent:

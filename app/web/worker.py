@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import gevent
@@ -30,6 +31,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 from app.web.limits import (
     ALL_HEADERS_BYTES,
     BODY_SECONDS,
+    CHUNKS,
     LINGER_SECONDS,
     READER_SECONDS,
     TRAILERS_BYTES,
@@ -326,6 +328,20 @@ def _ignore_trailers(*_: Any, **__: Any) -> list[tuple[str, str]]:
     return []
 
 
+def _limit(reader: Any) -> None:
+    """Limit what a gunicorn reader of chunks parses in one turn, in which others wait."""
+    # All trailers are searched again with each piece of them.
+    reader.limit_trailer_section = TRAILERS_BYTES
+    chunks = reader.parser
+
+    def few_chunks() -> Iterator[bytes]:
+        yield from islice(chunks, CHUNKS)
+        if next(chunks, None) is not None:
+            raise errors.InvalidChunkSize(b"too many chunks")
+
+    reader.parser = few_chunks()
+
+
 def _cork(sock: Any, corked: bool) -> None:
     """Hold back what is sent until it is uncorked, so that a response leaves in one piece."""
     if hasattr(socket, "TCP_CORK"):  # Linux
@@ -352,9 +368,8 @@ class TimedBody:
         self.headers: list[tuple[str, str]] = req.headers  # names in capitals
         self._req = req
         self._body = req.body
-        if isinstance(self._body.reader, ChunkedReader):
-            # gunicorn would take as much as of headers, and searches all of it with each piece.
-            self._body.reader.limit_trailer_section = TRAILERS_BYTES  # type: ignore[attr-defined]
+        if isinstance(req.body.reader, ChunkedReader):
+            _limit(req.body.reader)
         self._deadline = time.monotonic() + BODY_SECONDS
 
     @property

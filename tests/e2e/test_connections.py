@@ -392,6 +392,17 @@ def test_trailers_are_ignored(service: Service, trailer: bytes) -> None:
     assert b"Idempotency-Replayed" not in responses
 
 
+def test_a_body_in_too_many_chunks_is_refused(service: Service) -> None:
+    before = tickets(service)
+    body = BOOKING.ljust(1001)
+    chunks = [b"1\r\n%c\r\n" % byte for byte in body]
+    assert problem(exchange(service, CHUNKED + b"".join(chunks) + b"0\r\n\r\n"))["status"] == 400
+    assert tickets(service) == before
+    assert b" 201 " in exchange(
+        service, CHUNKED + b"".join(chunks[:1000]) + b"0\r\n\r\n" + LAST_GET % b"/"
+    )
+
+
 def test_trailers_without_end_are_refused(service: Service) -> None:
     before = tickets(service)
     trailers = b"X: %s\r\n" % (b"a" * 95) * 300

@@ -16,9 +16,11 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo import IndexModel
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from app import create_app
 from app.config import Settings
+from app.mongodb.client import UNAUTHORIZED
 from app.mongodb.embedded import EmbeddedMongoDB
 from app.mongodb.indexes import CannotBeUsed, Indexes
 from tests.conftest import Clock
@@ -181,6 +183,23 @@ def test_a_worker_that_replaces_another_is_not_a_start(
 
 
 @pytest.mark.usefixtures("impatient")
+def test_a_start_by_a_clock_that_was_ahead_does_not_hold(database: Database[Any]) -> None:
+    database["starts"].insert_one(
+        {"_id": "tickets", "started_at": time.time() + 1e7, "expire_after_seconds": 60}
+    )
+    nine = indexes_that_expire(database, 9)
+    nine.ensure()
+    assert expiry_seconds(database) == 9 * 3600
+    # Nor does that of a service which still runs, and whose clock was ahead at its start.
+    nine._started_at += 1e7
+    nine.ensure()
+    eight = indexes_that_expire(database, 8)
+    for indexes in (eight, nine):
+        indexes.ensure()
+        assert expiry_seconds(database) == 8 * 3600
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("skew", [-61, 61, 40 * 24 * 3600])
 def test_while_clocks_disagree_nothing_is_removed(
     database: Database[Any], log: Callable[[], list[Any]], skew: float
@@ -197,6 +216,31 @@ def test_while_clocks_disagree_nothing_is_removed(
     logged = [line["message"] for line in log()]
     assert [text.startswith("MongoDB's clock says 20") for text in logged] == [True, False] * 2
     assert logged[1] == "The clocks of MongoDB and of this machine agree again"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_without_the_right_to_suspend_the_removal_the_log_says_so_and_bookings_go_on(
+    database: Database[Any], log: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "collMod":
+            raise OperationFailure("not authorized", UNAUTHORIZED)
+        return run(name, *arguments, **options)
+
+    ahead = [0.0]
+    expiry = ("showing_at", timedelta(hours=8))
+    collection = database["tickets"]
+    run = collection.database.command
+    monkeypatch.setattr(collection.database, "command", refuse)
+    indexes = Indexes(collection, unique=[KEY], expiry=expiry, clock=lambda: time.time() - ahead[0])
+    for ahead[0] in (0, 90, 90, 0):
+        indexes.ensure()
+        assert expiry_seconds(database) == 8 * 3600
+    logged = [line["message"] for line in log()]
+    assert len(logged) == 2
+    assert logged[0].endswith("and its user has no right to stop it (collMod)")
+    with pytest.raises(CannotBeUsed):
+        Indexes(collection, unique=[KEY], expiry=("showing_at", timedelta(hours=9))).ensure()
 
 
 @pytest.mark.usefixtures("impatient")

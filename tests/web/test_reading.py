@@ -390,3 +390,14 @@ def guarded(database: Database[Any], settings: Settings, clock: Clock) -> FlaskC
     return create_app(
         database, settings=replace(settings, staff_key=KEY), clock=clock
     ).test_client()
+
+
+def test_of_thousands_of_unknown_fields_a_few_are_named(client: FlaskClient) -> None:
+    body = {f"x{number}": 0 for number in range(1000)}
+    errors = assert_refused(
+        client.post("/booktickets", data=json.dumps(body)), 400, "invalid_request"
+    )["errors"]
+    assert set(errors) == {"name", "phone", "timing", *(f"x{number}" for number in range(20))}
+    query = "&".join(f"x{number}" for number in range(1000))
+    errors = assert_refused(client.get(f"/seats?{query}&x0"), 400, "invalid_request")["errors"]
+    assert set(errors) == {f"x{number}" for number in range(20)} | {"timing", "movie"}
