@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo import collection as pymongo_collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
@@ -46,6 +46,8 @@ class Catalogue:
             upgrade=upgrade,
         )
         self._counters: pymongo_collection.Collection[Document] = database["counters"]
+        self._tickets: pymongo_collection.Collection[Document] = database["tickets"]
+        self._counted: set[str] = set()  # the fields whose counters are not behind
         self._screens: pymongo_collection.Collection[Document] = database["screens"]
         self._find = GroupCommit(self._find_all)
 
@@ -60,13 +62,14 @@ class Catalogue:
     def add_screen(self, house: House) -> StoredScreen:
         """Store a new screen and return it."""
         while True:
-            number = self._next_number("screens")
+            number = self._next_number("screen", self._screens)
             try:
                 self._screens.insert_one(
                     {"_id": number, "seats": house.seats, "seats_per_row": house.seats_per_row}
                 )
             except DuplicateKeyError:
-                continue  # the counter is older than the screens, after a restore
+                self._counted.clear()  # somebody has restored older counters
+                continue
             return StoredScreen(number, house)
 
     def screen(self, number: int) -> StoredScreen | None:
@@ -90,7 +93,7 @@ class Catalogue:
             if other := self._movies.find_one({"plays_at": at}):
                 raise ScreenBusy(other["_id"])
             document = {
-                "_id": self._next_number("movies"),
+                "_id": self._next_number("movie", self._movies),
                 "screen": screen.number,
                 "seats": screen.house.seats,
                 "seats_per_row": screen.house.seats_per_row,
@@ -102,7 +105,8 @@ class Catalogue:
             try:
                 self._movies.insert_one(document)
             except DuplicateKeyError:
-                continue  # another movie was faster, or the counter is older, after a restore
+                self._counted.clear()  # another movie was faster, or the counters are older
+                continue
             return _play(document)
 
     def find(self, movie: int) -> Play:
@@ -139,13 +143,26 @@ class Catalogue:
         }
         return [found.get(number) for number in numbers]
 
-    def _next_number(self, of: str) -> int:
-        """Return the next number for a document of this collection, counting from 1."""
+    def _next_number(self, kind: str, collection: pymongo_collection.Collection[Document]) -> int:
+        """Return the next number for a document of `collection`, counting from 1.
+
+        Tickets have it in the field `kind`. They, too, may be newer than the counter.
+        """
+        counter = {"_id": collection.name}
         while True:
             try:
-                return int(upsert(self._counters, {"_id": of}, {"$inc": {"count": 1}})["count"])
+                if kind not in self._counted:
+                    used = [_highest(collection, "_id"), _highest(self._tickets, kind)]
+                    upsert(self._counters, counter, {"$max": {"count": max(used)}})
+                    self._counted.add(kind)
+                return int(upsert(self._counters, counter, {"$inc": {"count": 1}})["count"])
             except DuplicateKeyError:
                 pass  # lost the race to start the count
+
+
+def _highest(collection: pymongo_collection.Collection[Document], field: str) -> int:
+    found = collection.find_one({field: {"$gt": 0}}, {field: True}, sort=[(field, DESCENDING)])
+    return found[field] if found else 0
 
 
 def plays_at(screen: int, showtime: str) -> str:

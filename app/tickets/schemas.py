@@ -27,10 +27,15 @@ class TicketId(Pattern):
 class AdmissionCode(Pattern):
     """An admission code as people type it, or as scanners send it.
 
-    There may be a symbology identifier or the door's address in front, and an end of line behind.
+    There may be a symbology identifier or the door's address in front, and tabs or ends of lines
+    on both sides.
     """
 
-    pattern = r"(\][A-Za-z][0-9A-Za-z])?(https?://[!-~]*#)?[ -]*[0-9A-Za-z][0-9A-Za-z -]*[\t\r\n]*"
+    # No two repetitions in a row take the same characters, so that no text takes long to match.
+    pattern = (
+        r"[ \t\r\n-]*(\][A-Za-z][0-9A-Za-z][ \t\r\n]*)?([Hh][Tt][Tt][Pp][Ss]?://[!-~]*#[ -]*)?"
+        r"[0-9A-Za-z][0-9A-Za-z -]*[\t\r\n]*"
+    )
     message = "Not an admission code."
 
 

@@ -7,6 +7,7 @@ import mmap
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
@@ -146,6 +147,49 @@ class _Address:
         return self._name
 
 
+class Turns:
+    """Turns to begin something: first come, first served, and others go on between two of them.
+
+    gevent resumes greenlets in the order in which they became ready. So without turns, each of a
+    booking's steps would queue behind a request of every client who sends many at once. gevent's
+    locks are not fair: who releases one and wants it again has it before those who wait.
+    """
+
+    def __init__(self) -> None:
+        self._queue: deque[Any] = deque()  # greenlets
+        self._is_taken = False
+
+    def wait(self) -> None:
+        """Return when it is the caller's turn, and others have gone on."""
+        if self._is_taken:
+            self._wait_in_queue(gevent.getcurrent())
+        self._is_taken = True
+        try:
+            gevent.sleep(0)
+        finally:
+            self._hand_over()
+
+    def _wait_in_queue(self, caller: Any) -> None:
+        self._queue.append(caller)
+        try:
+            gevent.get_hub().switch()
+        except BaseException:  # killed, or too late
+            if caller in self._queue:
+                self._queue.remove(caller)
+            else:
+                self._hand_over()
+            raise
+
+    def _hand_over(self) -> None:
+        if self._queue:
+            gevent.get_hub().loop.run_callback(self._queue.popleft().switch)
+        else:
+            self._is_taken = False
+
+
+_turns = Turns()
+
+
 class Client(gevent.socket.socket):
     """A connection, of which no more is read than a request's headers may take.
 
@@ -178,7 +222,7 @@ class Client(gevent.socket.socket):
     def recv(self, size: int, *flags: int) -> bytes:
         """Read up to `size` bytes; raises ParseException when they cannot be a request's."""
         if not self._has_turn:
-            gevent.sleep(0)
+            _turns.wait()
         self._has_turn = False
         data: bytes = super().recv(size, *flags)
         if not self._has_begun and data:
@@ -277,7 +321,7 @@ class Worker(GeventWorker):
         The connection is closed if the client does not read the response, or has more of a body
         to send than was read: there might be no end of it.
         """
-        gevent.sleep(0)  # or a client who sends many requests at once would have the worker alone
+        _turns.wait()
         req.body = body = TimedBody(req)
         req.parse_headers = _ignore_trailers  # the headers have been parsed
         try:

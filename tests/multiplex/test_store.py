@@ -94,6 +94,14 @@ def test_counters_older_than_screens_and_movies_give_new_numbers(
     assert catalogue.add_movie(screens[0], "20:00", None).movie == 4
 
 
+def test_after_a_restore_a_number_on_a_ticket_is_not_given_again(database: Database[Any]) -> None:
+    database["tickets"].insert_one({"screen": 7, "movie": 9})
+    catalogue = Catalogue(database)
+    screen = catalogue.add_screen(HOUSE)
+    assert screen.number == 8
+    assert catalogue.add_movie(screen, "20:00", None).movie == 10
+
+
 @pytest.mark.parametrize("has_index", [True, False])
 def test_only_one_of_the_movies_scheduled_at_once_gets_the_screen(
     mongod_database: Database[Any], has_index: bool, monkeypatch: pytest.MonkeyPatch, rounds: int

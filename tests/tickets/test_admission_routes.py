@@ -535,7 +535,16 @@ class TestTyping:
         assert (undone.status_code, undone.json) == (200, at_the_door(ticket))
 
     @pytest.mark.parametrize(
-        "scanned", ["]Q1{}\r\n", "{}\t", "https://box.example/door#{}", "]Q3http://x/#{}\n"]
+        "scanned",
+        [
+            "]Q1{}\r\n",
+            "{}\t",
+            "\t{}",
+            " ]Q1\n{}",
+            "HTTP://BOX.EXAMPLE/DOOR#{}",
+            "https://box.example/door#{}",
+            "]Q3http://x/#{}\n",
+        ],
     )
     def test_a_code_is_read_as_scanners_send_it(
         self, client: FlaskClient, ticket: Any, scanned: str

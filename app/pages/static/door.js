@@ -191,11 +191,13 @@ function showTicket(row, ticket) {
 }
 
 // Letters that do not decompose, and the apostrophes and dashes of phones, as keyboards have them.
-const PLAIN = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ħ: "h", ı: "i", ł: "l", ŧ: "t", þ: "th" };
+const PLAIN = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ħ: "h", ı: "i", ł: "l", ŧ: "t", þ: "th", ŋ: "n", ə: "e" };
 
 function plain(text) {
-  const letters = text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
-  return letters.replace(/[ßæœøđðħıłŧþ]/g, (letter) => PLAIN[letter]).replace(/[‘’ʼ´`]/g, "'").replace(/\p{Pd}/gu, "-");
+  // Before the letters are decomposed, which would make a space of ´.
+  const marks = text.replace(/[‘’‛ʹʻʼ´`′]/g, "'").replace(/[\p{Pd}−]/gu, "-").replace(/\p{Cf}/gu, "").replace(/\s+/g, " ");
+  const letters = marks.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
+  return letters.replace(/[ßæœøđðħıłŧþŋə]/g, (letter) => PLAIN[letter]);
 }
 
 function matching() {
