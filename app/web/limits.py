@@ -8,7 +8,7 @@ MAX_BODY_BYTES = 16 * 1024
 # Read at most this much of a body: one byte above the limit shows that it is too long.
 MOST_BYTES_READ = MAX_BODY_BYTES + 1
 TRAILERS_BYTES = 8 * 1024  # all of them together; they are ignored
-CHUNKS = 1000  # of a body whose length is not known
+CHUNKS = 250  # of a body whose length is not known
 UNKNOWN_FIELDS_NAMED = 20  # in an error; clients may send thousands
 BODY_SECONDS = 10  # for the whole body to arrive
 

@@ -47,6 +47,7 @@ _LINGER_BYTES = 64 * 1024
 _NEXT_REQUEST_SECONDS = 0.2  # for a request that is on its way when the service stops
 _HEARTBEAT_SECONDS = 1
 _HANDFUL = 4  # connections
+_FREE_READS = 4  # of one request, before each further one is a turn of others
 _REST_SECONDS = 0.002
 
 
@@ -148,11 +149,12 @@ class _Address:
 
 
 class Turns:
-    """Turns to begin something: first come, first served, and others go on between two of them.
+    """Turns for clients who never wait: first come, first served, and others go on in between.
 
     gevent resumes greenlets in the order in which they became ready. So without turns, each of a
     booking's steps would queue behind a request of every client who sends many at once. gevent's
-    locks are not fair: who releases one and wants it again has it before those who wait.
+    locks are not fair: who releases one and wants it again has it before those who wait. Clients
+    who wait for their responses need no turns, which would keep them from sharing commands.
     """
 
     def __init__(self) -> None:
@@ -194,14 +196,15 @@ class Client(gevent.socket.socket):
     """A connection, of which no more is read than a request's headers may take.
 
     gevent's `recv` does not yield while there is data, and gunicorn searches all headers again
-    with each piece of them. So others get a turn between two reads.
+    with each piece of them. So beyond a few reads, others get a turn before each.
     """
 
     def __init__(self, accepted: Any) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self.settimeout(READER_SECONDS)
+        self.has_waited = True  # for this request, so that others have had a turn
         self._has_begun = False
-        self._has_turn = True
+        self._free_reads = _FREE_READS
         self._headers_left: int | None = None  # bytes, until a request's headers are here
 
     @property
@@ -212,7 +215,8 @@ class Client(gevent.socket.socket):
     @contextmanager
     def awaiting_request(self, seconds: float) -> Iterator[None]:
         """Limit the time in which a request's headers arrive, and their size."""
-        self._has_turn, self._headers_left = True, ALL_HEADERS_BYTES
+        self.has_waited = not self._has_begun
+        self._free_reads, self._headers_left = _FREE_READS, ALL_HEADERS_BYTES
         try:
             with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # no error
                 yield
@@ -221,10 +225,11 @@ class Client(gevent.socket.socket):
 
     def recv(self, size: int, *flags: int) -> bytes:
         """Read up to `size` bytes; raises ParseException when they cannot be a request's."""
-        if not self._has_turn:
+        if self._free_reads == 0:
             _turns.wait()
-        self._has_turn = False
-        data: bytes = super().recv(size, *flags)
+        else:
+            self._free_reads -= 1
+        data = self._recv(size, *flags)
         if not self._has_begun and data:
             self._has_begun = True
             # TLS may have no line end, so gunicorn would read on.
@@ -234,6 +239,19 @@ class Client(gevent.socket.socket):
             self._headers_left -= len(data)
             if self._headers_left < 0:
                 raise errors.LimitRequestHeaders("all of them together")
+        return data
+
+    def _recv(self, size: int, *flags: int) -> bytes:
+        data: bytes
+        self.settimeout(0)
+        try:
+            data = super().recv(size, *flags)
+        except BlockingIOError:
+            self.settimeout(READER_SECONDS)
+            self.has_waited = True
+            data = super().recv(size, *flags)
+        finally:
+            self.settimeout(READER_SECONDS)
         return data
 
 
@@ -321,7 +339,10 @@ class Worker(GeventWorker):
         The connection is closed if the client does not read the response, or has more of a body
         to send than was read: there might be no end of it.
         """
-        _turns.wait()
+        if self._clients[gevent.getcurrent()].has_waited:
+            gevent.sleep(0)
+        else:
+            _turns.wait()
         req.body = body = TimedBody(req)
         req.parse_headers = _ignore_trailers  # the headers have been parsed
         try:
