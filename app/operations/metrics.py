@@ -18,7 +18,6 @@ from prometheus_client.utils import floatToGoString
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 NO_ROUTE = "none"
-MAX_AGE_SECONDS = 1
 
 # Seconds, around what a booking takes; after the last, clients are told to come back later.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"))
@@ -108,7 +107,7 @@ class Metrics(Collector):
             "boxoffice_refusals", "Requests that failed, by the problem's code.", code=sorted(codes)
         )
         self._clock = clock
-        self._made_at = float("-inf")
+        self._made_again_from = float("-inf")
         self._exposition = b""
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -143,13 +142,16 @@ class Metrics(Collector):
         self._table.add(self._refusals.columns[code,], 1)
 
     def exposition(self) -> bytes:
-        """Return the figures in Prometheus's text format 0.0.4, as they were in the last second.
+        """Return the figures in Prometheus's text format 0.0.4.
 
         Making them takes some milliseconds, in which the worker serves nobody, and anybody may ask.
+        So they are made again only after a pause that is as long as that took.
         """
-        now = self._clock()
-        if now - self._made_at > MAX_AGE_SECONDS:
-            self._exposition, self._made_at = generate_latest(self._registry), now
+        began_at = self._clock()
+        if began_at >= self._made_again_from:
+            self._exposition = generate_latest(self._registry)
+            made_at = self._clock()
+            self._made_again_from = made_at + (made_at - began_at)
         return self._exposition
 
     def collect(self) -> Iterator[Metric]:
