@@ -83,6 +83,11 @@ class Calendar:
         """Return `instant` (any zone) in the theatre's zone."""
         return instant.astimezone(self.zone)
 
+    def before(self, instant: datetime, period: timedelta) -> datetime:
+        """Return the instant that is `period` earlier, in the theatre's zone."""
+        # In UTC, as Python subtracts on the clocks of one zone without regard to their changes.
+        return self.local(instant.astimezone(UTC) - period)
+
     def showing(self, play: Play, day: date) -> Showing:
         """Return the showing of `play` on `day`.
 

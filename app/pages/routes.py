@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
@@ -72,8 +72,7 @@ def create_pages(
         if ticket_id := (request.view_args or {}).get("ticket_id"):
             ticket = tickets.ticket(ticket_id)  # raises what the response's status then says
             facts["showing_at"] = ticket.showing_at
-            # In UTC, as Python subtracts on the clocks of one zone without regard to their changes.
-            facts["opens_at"] = calendar.local(ticket.showing_at.astimezone(UTC) - open_before)
+            facts["opens_at"] = calendar.before(ticket.showing_at, open_before)
         return Response(page(_SHARED[request.endpoint], **facts), headers=_HEADERS)
 
     @blueprint.after_app_request

@@ -138,10 +138,10 @@ class AdmissionService:
     def _check_open(self, ticket: StoredTicket, door: Door, now: datetime) -> None:
         """Raise OtherShowing, TicketExpired or AdmissionNotOpen, with the ticket."""
         shown = self._views.door_ticket(ticket, now)
-        opens_at = ticket.showing.at - self._open_before
+        opens_at = self._views.calendar.before(ticket.showing.at, self._open_before)
         if not door.is_for(ticket):
             raise OtherShowing(ticket=shown)
         if shown.expired:
             raise TicketExpired(ticket=shown)
         if now < opens_at:
-            raise AdmissionNotOpen(opens_at=self._views.calendar.local(opens_at), ticket=shown)
+            raise AdmissionNotOpen(opens_at=opens_at, ticket=shown)

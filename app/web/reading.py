@@ -56,8 +56,8 @@ class IdempotencyHeaders(Schema):
         ],
         metadata={
             "description": "Names this request: sent again with the same key, it happens once. "
-            "Choose a random UUID for each, because whoever knows the key and the body of the "
-            "request gets its ticket.",
+            "Use a random UUID for each request: anyone who knows the key and the body can "
+            "retrieve the ticket.",
             "pattern": "^[ -~]*$",
         },
     )
@@ -146,7 +146,7 @@ class RequestReader:
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
         for schema, read in self._sources:
-            sent, repeated = _with_few_unknown(*read(request, schema), known=_names(schema))
+            sent, repeated = _with_few_unknown(schema, *read(request, schema))
             if not sent and not schema.fields:
                 continue
             faults: dict[str, list[str]] = {}
@@ -172,12 +172,13 @@ class RequestReader:
         return {self._sent_names.get(name, name): faults[name] for name in faults}
 
 
-def _with_few_unknown(sent: Mapping[str, Any], repeated: Iterable[str], known: set[str]) -> _Sent:
+def _with_few_unknown(schema: Schema, sent: Mapping[str, Any], repeated: Iterable[str]) -> _Sent:
     """Leave out what would make the error too long; it takes milliseconds to name thousands."""
+    if len(sent) <= UNKNOWN_FIELDS_NAMED:
+        return sent, repeated
+    known = _names(schema)
     unknown = [name for name in sent if name not in known]
     left_out = set(unknown[UNKNOWN_FIELDS_NAMED:])
-    if not left_out:
-        return sent, repeated
     named = {name: sent[name] for name in sent if name not in left_out}
     return named, [name for name in repeated if name in named]
 

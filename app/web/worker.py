@@ -158,33 +158,34 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._queue: deque[Any] = deque()  # greenlets
+        self._queue: deque[Event] = deque()  # set when it is a caller's turn
         self._is_taken = False
 
     def wait(self) -> None:
         """Return when it is the caller's turn, and others have gone on."""
         if self._is_taken:
-            self._wait_in_queue(gevent.getcurrent())
+            self._wait_in_queue()
         self._is_taken = True
         try:
             gevent.sleep(0)
         finally:
             self._hand_over()
 
-    def _wait_in_queue(self, caller: Any) -> None:
-        self._queue.append(caller)
+    def _wait_in_queue(self) -> None:
+        turn = Event()
+        self._queue.append(turn)
         try:
-            gevent.get_hub().switch()
+            turn.wait()
         except BaseException:  # killed, or too late
-            if caller in self._queue:
-                self._queue.remove(caller)
+            if turn in self._queue:
+                self._queue.remove(turn)
             else:
                 self._hand_over()
             raise
 
     def _hand_over(self) -> None:
         if self._queue:
-            gevent.get_hub().loop.run_callback(self._queue.popleft().switch)
+            self._queue.popleft().set()
         else:
             self._is_taken = False
 
@@ -229,7 +230,7 @@ class Client(gevent.socket.socket):
             _turns.wait()
         else:
             self._free_reads -= 1
-        data = self._recv(size, *flags)
+        data: bytes = self._recv(size, *flags)
         if not self._has_begun and data:
             self._has_begun = True
             # TLS may have no line end, so gunicorn would read on.
@@ -241,18 +242,15 @@ class Client(gevent.socket.socket):
                 raise errors.LimitRequestHeaders("all of them together")
         return data
 
-    def _recv(self, size: int, *flags: int) -> bytes:
-        data: bytes
+    def _recv(self, size: int, *flags: int) -> Any:
         self.settimeout(0)
         try:
-            data = super().recv(size, *flags)
+            return super().recv(size, *flags)
         except BlockingIOError:
-            self.settimeout(READER_SECONDS)
             self.has_waited = True
-            data = super().recv(size, *flags)
         finally:
             self.settimeout(READER_SECONDS)
-        return data
+        return super().recv(size, *flags)
 
 
 class Worker(GeventWorker):
@@ -339,7 +337,7 @@ class Worker(GeventWorker):
         The connection is closed if the client does not read the response, or has more of a body
         to send than was read: there might be no end of it.
         """
-        if self._clients[gevent.getcurrent()].has_waited:
+        if sock.has_waited:
             gevent.sleep(0)
         else:
             _turns.wait()

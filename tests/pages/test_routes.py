@@ -115,7 +115,7 @@ def test_a_page_beyond_the_rate_limit_is_429(
         response = client.get(path, headers=BROWSER)
         assert_page(response, 429)
         assert 0 < int(response.headers["Retry-After"]) <= 60
-        # Also where no script is there to say so.
+        # The message is there without JavaScript, too.
         assert '<p id="trouble" role="status">There have been too many' in response.text
         assert_refused(client.get(path), 429, "too_many_requests")
     with client.get("/static/style.css") as file:

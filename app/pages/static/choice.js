@@ -99,7 +99,7 @@ export class Choice {
     if (signal.aborted) return;
     const refused = [slot, slots].find((answer) => answer?.ok === false);
     say(this.showings.querySelector(".refusal"), refused ? reason(refused.body) : "");
-    for (const day of [...this.days]) day.ariaCurrent = day === this.day() ? "date" : null;
+    for (const day of this.days) day.ariaCurrent = day === this.day() ? "date" : null;
     this.showShowings(slots?.ok ? slots.body : []);
     this.showings.hidden = Boolean(movie && !refused);
     this.house.hidden = this.form.hidden = !slot?.ok;
