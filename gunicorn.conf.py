@@ -9,7 +9,9 @@ monkey.patch_all()  # before anything imports ssl, threading or pymongo
 
 import gc
 import logging
+import os
 import resource
+import socket
 import sys
 import time
 from pathlib import Path
@@ -19,9 +21,9 @@ from app import announce
 from app.config import SettingError, Settings
 from app.mongodb import indexes
 from app.operations import log, metrics
+from app.server.worker import Log, Worker
 from app.web import limits
 from app.web.addresses import to_listen_on
-from app.web.worker import Logger, OpenConnections, Worker
 
 try:
     _settings = Settings.from_environ()
@@ -31,7 +33,7 @@ except SettingError as error:
 
 def _connections() -> int:
     """Raise the limit of open files as far as useful; return how many connections it allows."""
-    useful = 2 * limits.MOST_CONNECTIONS  # half of the files are for MongoDB, the log and so on
+    useful = 2 * limits.MAX_CONNECTIONS  # half of the files are for MongoDB, the log and so on
     soft, hard = (
         useful if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -39,7 +41,7 @@ def _connections() -> int:
     if soft < min(useful, hard):
         soft = min(useful, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return min(limits.MOST_CONNECTIONS, soft // 2)
+    return min(limits.MAX_CONNECTIONS, soft // 2)
 
 
 chdir = str(Path(__file__).parent)
@@ -69,36 +71,41 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 control_socket_disable = True
 
-log.configure(_settings.log_level, _settings.log_format)
-logger_class = Logger
+# In memory, because gunicorn ends when it cannot create a file for a worker's heartbeat.
+if os.access("/dev/shm", os.W_OK):  # noqa: S108
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
 
-# The workers share memory. Each has a place in it; a successor takes over its figures.
-_places = 2 * workers  # twice as many, for a reload
+log.configure(_settings.log_level, _settings.log_format)
+logger_class = Log
+
+# The workers share a table of metrics; each has a row in it, which its successor takes over.
+_ROWS = 256  # untouched memory costs nothing, and there may be more workers than WORKERS (SIGTTIN)
 indexes.server_started_at = time.time()
-_table = metrics.shared_table = metrics.SharedTable(rows=_places)
-Worker.open_connections = OpenConnections(_places)
-_free_places = set(range(_places))
+_table = metrics.shared_table = metrics.SharedTable(_ROWS)
+_free_rows = set(range(_ROWS))
 
 
 def pre_fork(server: Any, worker: Worker) -> None:
-    """Give a new worker a place."""
-    worker.place = min(_free_places, default=0)
-    _free_places.discard(worker.place)
+    """Give a new worker a row."""
+    worker.metrics_row = min(_free_rows)
+    _free_rows.discard(worker.metrics_row)
 
 
 def post_fork(server: Any, worker: Worker) -> None:
-    """Give the worker its row in the table of metrics."""
-    _table.row = worker.place
+    """Have the worker count in its row."""
+    _table.row = worker.metrics_row
 
 
 def child_exit(server: Any, worker: Worker) -> None:
-    """Free the place of a dead worker."""
-    Worker.open_connections.free(worker.place)
-    _free_places.add(worker.place)
+    """Free the row of a dead worker."""
+    _free_rows.add(worker.metrics_row)
 
 
 def when_ready(server: Any) -> None:
     """Say where the service is, and what an operator should know."""
+    for listener in server.LISTENERS:
+        # Connections inherit it; by default, a client that reads nothing takes megabytes.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.UNREAD_BYTES)
     announce(_settings)
     serving = "Serving %s with %s; open it in a browser, or try: curl %s"
     urls, processes = [*map(str, server.LISTENERS)], f"{workers} worker{'s' * (workers > 1)}"

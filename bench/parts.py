@@ -51,7 +51,7 @@ _OWNERS = {
     "reading": r"/(marshmallow|webargs|flask_smorest|phonenumbers)/"
     r"|/app/web/(reading|fields)\.py|/app/\w+/(schemas|phones)\.py",
     "Flask": r"/(flask|werkzeug)/",
-    "server": r"/gunicorn/|/app/web/worker\.py",  # and the rest: gevent
+    "server": r"/gunicorn/|/app/server/",  # and the rest: gevent
     "own code": r"/app/",
 }
 _WAITING = "waiting"  # the supervisor's samples and those of gunicorn's arbiter

@@ -21,7 +21,7 @@ from werkzeug.routing import IntegerConverter
 from app.domain.idempotency import Outcome
 from app.domain.refusals import InvalidRequest, Refusal
 from app.web import problems
-from app.web.limits import MOST_BYTES_READ
+from app.web.limits import MAX_BYTES_READ
 from app.web.reading import MoreFaults, RequestReader, check_envelope
 from app.web.staff import check_staff_key
 
@@ -151,7 +151,7 @@ def configure(app: Flask, staff_key: str | None) -> None:
     app.json = JSONResponses(app)
     app.url_map.merge_slashes = False  # a redirect would be HTML
     app.url_map.converters["number"] = _Number
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES_READ  # longer ones are cut, then refused
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES_READ  # longer ones are cut, then refused
     problems.register(app)
 
     @app.before_request

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from app.web.limits import CHUNKS
+from app.web.limits import MAX_CHUNKS
 from tests.running import HOST, Service, running_service, wait_until
 
 BOOKING = json.dumps({"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00"}).encode()
@@ -398,12 +398,12 @@ def test_trailers_are_ignored(service: Service, trailer: bytes) -> None:
 
 def test_a_body_in_too_many_chunks_is_refused(service: Service) -> None:
     before = tickets(service)
-    body = BOOKING.ljust(CHUNKS + 1)
+    body = BOOKING.ljust(MAX_CHUNKS + 1)
     chunks = [b"1\r\n%c\r\n" % byte for byte in body]
     assert problem(exchange(service, CHUNKED + b"".join(chunks) + b"0\r\n\r\n"))["status"] == 400
     assert tickets(service) == before
     assert b" 201 " in exchange(
-        service, CHUNKED + b"".join(chunks[:CHUNKS]) + b"0\r\n\r\n" + LAST_GET % b"/"
+        service, CHUNKED + b"".join(chunks[:MAX_CHUNKS]) + b"0\r\n\r\n" + LAST_GET % b"/"
     )
 
 

@@ -1,0 +1,1 @@
+"""What gunicorn needs of ours, and what its workers share."""
