@@ -19,8 +19,8 @@ from typing import Any
 
 from app import announce
 from app.config import SettingError, Settings
-from app.mongodb import indexes
-from app.operations import log, metrics
+from app.operations import log
+from app.server import shared
 from app.server.worker import Log, Worker
 from app.web import limits
 from app.web.addresses import to_listen_on
@@ -80,8 +80,8 @@ logger_class = Log
 
 # The workers share a table of metrics; each has a row in it, which its successor takes over.
 _ROWS = 256  # untouched memory costs nothing, and there may be more workers than WORKERS (SIGTTIN)
-indexes.server_started_at = time.time()
-_table = metrics.shared_table = metrics.SharedTable(_ROWS)
+shared.started_at = time.time()
+_table = shared.table = shared.SharedTable(_ROWS)
 _free_rows = set(range(_ROWS))
 
 
@@ -93,7 +93,7 @@ def pre_fork(server: Any, worker: Worker) -> None:
 
 def post_fork(server: Any, worker: Worker) -> None:
     """Have the worker count in its row."""
-    _table.row = worker.metrics_row
+    _table.use_row(worker.metrics_row)
 
 
 def child_exit(server: Any, worker: Worker) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,14 +17,16 @@ from app import booking, multiplex, tickets
 from app.booking.timetable import Timetable
 from app.config import DEFAULT_MONGODB_URI, Settings
 from app.domain.seating import House
-from app.domain.showings import Calendar
+from app.domain.showings import Calendar, Play
 from app.mongodb.client import log_ignored_options, open_client, outages
 from app.multiplex.service import MultiplexService
 from app.multiplex.store import Catalogue
 from app.multiplex.upgrade import upgrade_movies, upgrade_sales
 from app.operations import rate_limit
 from app.operations import routes as operations
+from app.operations.metrics import Seats
 from app.pages.routes import create_pages
+from app.server import shared
 from app.tickets.admissions import AdmissionService
 from app.tickets.service import TicketService
 from app.tickets.store import TicketStore
@@ -100,7 +102,9 @@ def create_app(
     ):
         api.register_blueprint(each)
     app.register_blueprint(create_pages(ticket_service, calendar, settings.admission_hours, clock))
-    operations.start_metrics(app)
+    operations.start_metrics(
+        app, lambda: _seats(ticket_service, [*timetable.plays(), *catalogue.movies()])
+    )
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's docs have it
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
@@ -109,8 +113,15 @@ def create_app(
 
 
 def _stores(database: Database[Any], settings: Settings) -> tuple[TicketStore, Catalogue]:
-    store = TicketStore(database, settings.expiry_hours, partial(upgrade_sales, database))
+    store = TicketStore(
+        database, settings.expiry_hours, partial(upgrade_sales, database), shared.started_at
+    )
     return store, Catalogue(database, partial(upgrade_movies, database))
+
+
+def _seats(tickets: TicketService, plays: list[Play]) -> Iterator[Seats]:
+    for play, slot in zip(plays, tickets.slots_of_today(plays), strict=True):
+        yield Seats(play.timing, str(play.movie or ""), slot.booked, slot.available)
 
 
 def announce(settings: Settings) -> None:

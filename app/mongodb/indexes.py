@@ -24,10 +24,6 @@ _NEVER = 2**31 - 1  # seconds, the most that MongoDB allows
 
 log = logging.getLogger(__name__)
 
-# When the server that forked this process started, where there is one (see gunicorn.conf.py): a
-# worker that takes the place of a dead one is not a start. In seconds since 1970.
-server_started_at: float | None = None
-
 
 class CannotBeUsed(ConnectionFailure):
     """MongoDB refuses to create this service's indexes; its text is MongoDB's reason."""
@@ -49,12 +45,14 @@ class Indexes:
         unique: Sequence[IndexModel],
         expiry: tuple[str, timedelta] | None = None,
         upgrade: Callable[[], None] | None = None,
+        started_at: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Documents expire at the instant in a field plus a period, in whole seconds.
 
-        The period is that of the service that started last. While MongoDB's clock and `clock`
-        (seconds since 1970) disagree, nothing is removed. `upgrade` runs when the indexes are
+        The period is that of the service that started last, at `started_at` (by default, now).
+        While MongoDB's clock and `clock` (both times in seconds since 1970) disagree, nothing is
+        removed. `upgrade` runs when the indexes are
         there, until it has succeeded once.
         """
         self._collection = collection
@@ -62,7 +60,7 @@ class Indexes:
         self._expiry = expiry
         self._upgrade = upgrade
         self._clock = clock
-        self._started_at = server_started_at or clock()
+        self._started_at = started_at or clock()
         self._clocks_agree = True
         self._lock = threading.Lock()
         self._seen_at = float("-inf")

@@ -9,26 +9,23 @@ from typing import Any
 
 from flask import Flask, request
 from limits import RateLimitItem
-from limits.storage import MongoDBStorage
+from limits.storage import MongoDBStorageBase
 from limits.strategies import FixedWindowRateLimiter
 from pymongo import MongoClient, WriteConcern
+from pymongo.collection import Collection
 from pymongo.database import Database
 from werkzeug.exceptions import TooManyRequests
 
 from app.web.addresses import parse_ip, without_port
 
 
-class _Counters(MongoDBStorage):
-    """The counters of `limits`, in a database that is given.
-
-    `limits` itself takes a connection string only, and would open, and close, a client of its own.
-    """
+class _Counters(MongoDBStorageBase):
+    """The counters of `limits`, in a database that is given, where `limits` takes only a URI."""
 
     STORAGE_SCHEME = ["box-office"]
 
     def __init__(self, database: Database[Any]) -> None:
-        # A count may be lost in a crash, so nobody waits for the journal.
-        self._given = database.with_options(write_concern=WriteConcern(w=1))
+        self._client = database.client
         super().__init__(
             "",
             database_name=database.name,
@@ -37,15 +34,15 @@ class _Counters(MongoDBStorage):
         )
 
     def _init_mongo_client(self, *_: Any, **__: Any) -> MongoClient[Any]:
-        return self._given.client
+        return self._client
 
     def __del__(self) -> None:
         """Leave the client open; the base class would close it."""
 
     @property
-    def _database(self) -> Database[Any]:
-        _ = self.storage  # which makes the indexes, once
-        return self._given
+    def counters(self) -> Collection[Any]:
+        """The counts; one may be lost in a crash, so nobody waits for the journal."""
+        return super().counters.with_options(write_concern=WriteConcern(w=1))
 
 
 def configure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Protocol
 
@@ -13,9 +13,11 @@ from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
 
 from app.operations import metrics
+from app.server import shared
 from app.web.blueprint import Blueprint
-from app.web.problems import PROBLEMS
+from app.web.openapi import VERSION
 from app.web.reading import REQUEST_ID_HEADER, request_id
+from app.web.refusals import STATUSES
 
 PATHS = ("/health/", "/metrics")  # no rate limit, no matter what customers send
 _READY_SECONDS = 4
@@ -73,33 +75,34 @@ def _log_and_count(status: int, is_replay: bool) -> None:
         status,
         extra={"method": method, "route": route, "status": status, "milliseconds": milliseconds},
     )
-    figures = current_metrics()
-    figures.count_request(method, route, status, seconds)
+    current = current_metrics()
+    current.count_request(method, route, status, seconds)
     view = current_app.view_functions.get(request.endpoint or "")
-    counted = (
-        None if is_replay or status >= HTTPStatus.BAD_REQUEST else getattr(view, "counted", None)
-    )
+    failed = status >= HTTPStatus.BAD_REQUEST
+    counted = None if is_replay or failed or method == "OPTIONS" else getattr(view, "counted", None)
     if counted == "booking":
-        figures.count_booking(route)
+        current.count_booking(route)
     elif counted == "admission":
-        figures.count_admission()
+        current.count_admission()
     if "problem_code" in g:
-        figures.count_refusal(g.problem_code)
+        current.count_refusal(g.problem_code)
 
 
-def start_metrics(app: Flask) -> None:
-    """Start to count, once all routes of `app` are known."""
+def start_metrics(app: Flask, seats: Callable[[], Iterable[metrics.Seats]]) -> None:
+    """Start to count, once all routes of `app` are known; `seats` returns those of today."""
     app.extensions["metrics"] = metrics.Metrics(
         routes=[rule.rule for rule in app.url_map.iter_rules()],
-        codes=[problem.code for problem in PROBLEMS],
-        table=metrics.shared_table,
+        codes=[kind.code for kind in STATUSES],
+        version=VERSION,
+        seats=seats,
+        table=shared.table,
     )
 
 
 def current_metrics() -> metrics.Metrics:
     """Return the metrics of the current app."""
-    figures: metrics.Metrics = current_app.extensions["metrics"]
-    return figures
+    counted: metrics.Metrics = current_app.extensions["metrics"]
+    return counted
 
 
 @blueprint.get("/health/live")
@@ -130,6 +133,6 @@ def ready() -> dict[str, str]:
 def show_metrics() -> Response:
     """Show metrics for Prometheus
 
-    Requests, bookings and refusals, summed over all server processes.
+    Requests, bookings and refusals of all server processes, and the seats of today's showings.
     """
     return Response(current_metrics().exposition(), content_type=metrics.CONTENT_TYPE)

@@ -30,7 +30,7 @@ from app.web.limits import (
     READER_SECONDS,
     TRAILERS_BYTES,
 )
-from app.web.problems import CONTENT_TYPE, problem_of
+from app.web.problems import CONTENT_TYPE, document_of
 from app.web.reading import RAW_HEADERS, REQUEST_ID_HEADER, request_id
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Worker(GeventWorker):
             type(exc).__name__,
             extra={"status": status, "request_id": known_as},
         )
-        body = orjson.dumps(problem_of(status).document(), option=orjson.OPT_APPEND_NEWLINE)
+        body = orjson.dumps(document_of(status), option=orjson.OPT_APPEND_NEWLINE)
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
             f"{REQUEST_ID_HEADER}: {known_as}\r\n"

@@ -75,6 +75,10 @@ class TicketService:
             for play, showing in zip(plays, showings, strict=True)
         ]
 
+    def slots_of_today(self, plays: Collection[Play]) -> list[Slot]:
+        """Return today's showing of each play, over or not, and its seats."""
+        return self.slots(plays, self._calendar.local(self._clock()).date())
+
     def seats(
         self, timing: str | None = None, movie: int | None = None, day: date | None = None
     ) -> SeatPlan:

@@ -77,8 +77,13 @@ class TicketStore:
         database: Database[Document],
         expire_after: timedelta,
         upgrade: Callable[[], None] | None = None,
+        started_at: float | None = None,
     ) -> None:
-        """`upgrade` runs once, before the tickets are used for the first time."""
+        """`upgrade` runs once, before the tickets are used for the first time.
+
+        The service that started last, at `started_at` (seconds since 1970, by default now), decides
+        after how long tickets expire.
+        """
         self._indexes = Indexes(
             database["tickets"],
             unique=[
@@ -87,6 +92,7 @@ class TicketStore:
             ],
             expiry=("showing_at", expire_after),
             upgrade=upgrade,
+            started_at=started_at,
         )
         self._chooser = SeatChooser()
         self._sell = GroupCommit(self._sell_all)

@@ -191,4 +191,4 @@ def configure(app: Flask, staff_key: str | None) -> None:
         if response.status_code != HTTPStatus.PRECONDITION_FAILED:
             return response
         response.close()  # a file
-        return problems.problem_of(HTTPStatus.PRECONDITION_FAILED).response()
+        return problems.respond_with_status(HTTPStatus.PRECONDITION_FAILED)

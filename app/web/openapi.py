@@ -14,7 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from marshmallow import Schema, fields
 from werkzeug.routing import Rule
 
-from app.web import problems
+from app.web import problems, refusals
 
 VERSION = "2.0.0"
 DESCRIPTION = """\
@@ -133,16 +133,15 @@ class Documentation(MarshmallowPlugin):
                 if isinstance(content["schema"], Schema):
                     content["example"] = _example(content["schema"])
 
-        refused = {problems.problem_for(kind) for kind in operation.pop("refuses", ())}
-        refused |= problems.OF_EVERY_ROUTE
+        refused = {*operation.pop("refuses", ()), *problems.OF_EVERY_ROUTE}
         if not rule.rule.startswith(self._unlimited):
-            refused.add(problems.TOO_MANY_REQUESTS)
+            refused.add(refusals.TooManyRequests)
         if method != "get" or "security" in operation:
-            refused.add(problems.problem_for(problems.CrossSite))
+            refused.add(refusals.CrossSite)
         if "security" in operation:
-            refused.add(problems.problem_for(problems.Unauthorized))
+            refused.add(refusals.Unauthorized)
         if "requestBody" in operation:
-            refused |= {problems.problem_for(problems.MalformedJSON), problems.REQUEST_TIMEOUT}
+            refused |= {refusals.MalformedJSON, refusals.RequestTimeout}
         operation["responses"] |= problems.documentation(refused)
         for response in operation["responses"].values():
             response["headers"] = {**response.get("headers", {}), **_REQUEST_ID_HEADER}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from flask import Flask, current_app, request
 
 from app.web.addresses import is_loopback, to_listen_on, without_port
-from app.web.problems import CrossSite, MisdirectedRequest
+from app.web.refusals import CrossSite, MisdirectedRequest
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # As a request to a proxy has it.

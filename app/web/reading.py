@@ -11,19 +11,12 @@ from typing import Any, NoReturn, cast
 
 from flask import Request
 from marshmallow import Schema, ValidationError, fields, validate
-from werkzeug.exceptions import (
-    ClientDisconnected,
-    NotFound,
-    RequestEntityTooLarge,
-    UnsupportedMediaType,
-)
-from werkzeug.exceptions import (
-    NotImplemented as UnsupportedTransferCoding,
-)
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import NotImplemented as UnsupportedTransferCoding
 
 from app.domain.refusals import InvalidRequest
 from app.web.limits import MAX_BODY_BYTES, UNKNOWN_FIELDS_NAMED
-from app.web.problems import MalformedJSON
+from app.web.refusals import MalformedJSON, NotFound, PayloadTooLarge, UnsupportedMediaType
 
 # The key of the WSGI environment under which a server may list the header lines as they came, as
 # pairs of a name in capitals and a value. WSGI itself joins repeated lines by commas.
@@ -75,7 +68,7 @@ def check_envelope(request: Request, read_later: Collection[str] = ()) -> None:
     """Refuse a request that a proxy could read in another way, or whose body cannot be read.
 
     The headers `read_later` are left to the route's RequestReader. Raises NotFound, InvalidRequest,
-    RequestEntityTooLarge, UnsupportedMediaType or UnsupportedTransferCoding.
+    PayloadTooLarge, UnsupportedMediaType or UnsupportedTransferCoding.
     """
     environ = request.environ
     if any(_REPEATED_SLASH.match(environ.get(key, "")) for key in ("PATH_INFO", "REQUEST_URI")):
@@ -87,7 +80,7 @@ def check_envelope(request: Request, read_later: Collection[str] = ()) -> None:
         raise InvalidRequest(errors)
     # A body of unknown length is measured when it is read.
     if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge
+        raise PayloadTooLarge
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedMediaType
@@ -141,7 +134,7 @@ class RequestReader:
     def read(self, request: Request) -> dict[str, Any]:
         """Return the values of all fields that were sent, by their names in the schemas.
 
-        Raises InvalidRequest with every bad field, MalformedJSON or RequestEntityTooLarge.
+        Raises InvalidRequest with every bad field, MalformedJSON or PayloadTooLarge.
         """
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
@@ -217,7 +210,7 @@ def _read_body(request: Request, _: Schema) -> _Sent:
     except ClientDisconnected:
         raise MalformedJSON from None
     if len(body) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge
+        raise PayloadTooLarge
     if len(body) < (request.content_length or 0):
         raise MalformedJSON  # cut off on its way
     try:

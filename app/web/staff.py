@@ -7,7 +7,7 @@ import hmac
 from flask import current_app, request
 
 from app.web.origin import check_origin
-from app.web.problems import Unauthorized
+from app.web.refusals import Unauthorized
 
 
 def check_staff_key() -> None:

@@ -147,9 +147,11 @@ def test_the_start_survives_indexes_that_mongodb_refuses(
 KEY = IndexModel("request.key", unique=True, sparse=True)
 
 
-def indexes_that_expire(database: Database[Any], hours: float) -> Indexes:
+def indexes_that_expire(
+    database: Database[Any], hours: float, started_at: float | None = None
+) -> Indexes:
     expiry = ("showing_at", timedelta(hours=hours))
-    return Indexes(database["tickets"], unique=[KEY], expiry=expiry)
+    return Indexes(database["tickets"], unique=[KEY], expiry=expiry, started_at=started_at)
 
 
 def expiry_seconds(database: Database[Any]) -> int:
@@ -170,15 +172,10 @@ def test_the_service_that_started_last_sets_the_expiry(database: Database[Any]) 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_worker_that_replaces_another_is_not_a_start(
-    database: Database[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.mongodb.indexes.server_started_at", time.time())
-    indexes_that_expire(database, 8).ensure()
-    monkeypatch.setattr("app.mongodb.indexes.server_started_at", None)
+def test_a_worker_that_replaces_another_is_not_a_start(database: Database[Any]) -> None:
+    indexes_that_expire(database, 8, started_at=time.time()).ensure()
     indexes_that_expire(database, 9).ensure()
-    monkeypatch.setattr("app.mongodb.indexes.server_started_at", time.time() - 60)
-    indexes_that_expire(database, 8).ensure()
+    indexes_that_expire(database, 8, started_at=time.time() - 60).ensure()
     assert expiry_seconds(database) == 9 * 3600
 
 

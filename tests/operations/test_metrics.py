@@ -1,49 +1,81 @@
-"""The table of figures that processes share."""
+"""The metrics of an app, in Prometheus's text format."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from typing import Any
 
-from app.operations.metrics import Metrics, SharedTable
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pymongo.errors import AutoReconnect
+
+from app.mongodb.batching import BatchLost
+from app.operations.metrics import Metrics, Seats
 
 
-def test_totals_are_those_of_the_columns_in_use() -> None:
-    table = SharedTable(rows=3)
-    for table.row in (0, 2):
-        table.add(7, 1)
-        table.add(30_000, 0.5)
-    assert table.totals() == {7: 2, 30_000: 1}
+def metrics_of(
+    seats: Callable[[], Iterable[Seats]] = list, times: Iterable[float] = repeat(0)
+) -> Metrics:
+    clock = iter(times)
+    return Metrics(
+        ["/"], ["sold_out"], version="1.2.3", seats=seats, clock=lambda: float(next(clock))
+    )
 
 
-def test_a_column_that_another_process_uses_first_is_seen() -> None:
-    table = SharedTable(rows=2)
-    table.add(7, 1)
-    child = os.fork()
-    if child == 0:
-        table.row = 1
-        table.add(8, 1)
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert table.totals() == {7: 1, 8: 1}
+def samples(metrics: Metrics) -> dict[str, dict[tuple[str, ...], float]]:
+    """Return the values of all metrics but histograms, by the values of their sorted labels."""
+    families = text_string_to_metric_families(metrics.exposition().decode())
+    return {
+        family.name: {
+            tuple(dict(sorted(each.labels.items())).values()): each.value for each in family.samples
+        }
+        for family in families
+        if family.type != "histogram"
+    }
 
 
 def test_a_series_is_shown_from_its_first_event_on() -> None:
     # The first takes from 0 to 3, so the next is made from 6 on.
-    times = iter([0, 3, 5, 6, 7])
-    figures = Metrics(["/"], ["sold_out"], clock=lambda: next(times))
-    assert "{" not in figures.exposition().decode()
-    figures.count_request("GET", "/", 200, 0.003)
-    figures.count_request("GET", "/", 200, 20)
-    figures.count_refusal("sold_out")
-    assert "{" not in figures.exposition().decode()  # nobody makes a worker do it all the time
-    lines = figures.exposition().decode().splitlines()
+    metrics = metrics_of(times=[0, 3, 5, 6, 7])
+    none_yet = metrics.exposition()
+    metrics.count_request("GET", "/", 200, 0.003)
+    metrics.count_request("GET", "/", 200, 20)
+    metrics.count_refusal("sold_out")
+    assert metrics.exposition() == none_yet  # nobody makes a worker do it all the time
+    lines = set(metrics.exposition().decode().splitlines())
+    added = sorted(line for line in lines - set(none_yet.decode().splitlines()))
     seconds = "boxoffice_http_request_duration_seconds"
     labels = 'method="GET",route="/"'
-    assert f'{seconds}_bucket{{le="0.0025",{labels}}} 0.0' in lines
-    assert f'{seconds}_bucket{{le="0.005",{labels}}} 1.0' in lines
-    assert f'{seconds}_bucket{{le="+Inf",{labels}}} 2.0' in lines
-    assert f"{seconds}_count{{{labels}}} 2.0" in lines
-    assert f"{seconds}_sum{{{labels}}} 20.003" in lines
-    assert f'boxoffice_http_requests_total{{{labels},status="200"}} 2.0' in lines
-    assert 'boxoffice_refusals_total{code="sold_out"} 1.0' in lines
-    assert len([line for line in lines if "{" in line]) == 14 + 2 + 1 + 1
+    assert f'{seconds}_bucket{{le="0.0025",{labels}}} 0.0' in added
+    assert f'{seconds}_bucket{{le="0.005",{labels}}} 1.0' in added
+    assert f'{seconds}_bucket{{le="+Inf",{labels}}} 2.0' in added
+    assert f"{seconds}_count{{{labels}}} 2.0" in added
+    assert f"{seconds}_sum{{{labels}}} 20.003" in added
+    assert f'boxoffice_http_requests_total{{{labels},status="200"}} 2.0' in added
+    assert 'boxoffice_refusals_total{code="sold_out"} 1.0' in added
+    assert len(added) == 14 + 2 + 1 + 1
+
+
+def test_the_build_names_the_version() -> None:
+    build = 'boxoffice_build_info{python="3.'
+    (line,) = (line for line in metrics_of().exposition().decode().splitlines() if build in line)
+    assert line.endswith(',version="1.2.3"} 1.0')
+
+
+def test_seats_are_sold_and_free_by_timing_and_movie() -> None:
+    shown = samples(metrics_of(lambda: [Seats("18:00", "", 3, 17), Seats("18:00", "2", 0, 996)]))
+    assert shown["boxoffice_seats_sold"] == {("", "18:00"): 3, ("2", "18:00"): 0}
+    assert shown["boxoffice_seats_free"] == {("", "18:00"): 17, ("2", "18:00"): 996}
+
+
+@pytest.mark.parametrize("error", [AutoReconnect("away"), BatchLost()])
+def test_without_mongodb_the_counters_are_shown_without_seats(error: Exception) -> None:
+    def fail() -> Any:
+        raise error
+
+    metrics = metrics_of(fail)
+    metrics.count_admission()
+    shown = samples(metrics)
+    assert shown["boxoffice_seats_sold"] == shown["boxoffice_seats_free"] == {}
+    assert shown["boxoffice_admissions"] == {(): 1}

@@ -272,6 +272,34 @@ def test_a_pages_files_are_never_limited_and_do_not_wait_for_mongodb(
     assert_refused(app.test_client().get("/"), 503, "database_unavailable")
 
 
+def test_options_are_no_sales_and_no_admissions(client: FlaskClient) -> None:
+    before = sales_and_admissions(client)
+    for path in ("/booktickets", "/tickets", "/api/tickets", "/admissions"):
+        assert client.options(path).status_code == 200
+    assert sales_and_admissions(client) == before
+
+
+def sales_and_admissions(client: FlaskClient) -> list[str]:
+    lines = client.get("/metrics").text.splitlines()
+    return [line for line in lines if line.startswith(("boxoffice_book", "boxoffice_adm"))]
+
+
+def test_the_metrics_have_the_seats_of_todays_showings(client: FlaskClient, clock: Clock) -> None:
+    screen = client.post("/api/screens", json={"seats": 30}).json["screen"]
+    movie = client.post("/api/movies", json={"screen": screen, "showtime": "12:00"}).json["movie"]
+    client.put("/api/tickets", json={"movie": movie})
+    book(client, amount=3)
+    book(client, date="2046-11-23")  # tomorrow
+    client.post("/api/tickets", json={"movie": movie, "date": "2046-11-23"})
+    lines = client.get("/metrics").text.splitlines()
+    assert 'boxoffice_seats_sold{movie="",timing="18:00"} 3.0' in lines
+    assert 'boxoffice_seats_free{movie="",timing="18:00"} 17.0' in lines
+    # Over by now, at 14:03.
+    assert f'boxoffice_seats_sold{{movie="{movie}",timing="12:00"}} 0.0' in lines
+    assert f'boxoffice_seats_free{{movie="{movie}",timing="12:00"}} 30.0' in lines
+    assert sum(line.startswith("boxoffice_seats_sold{") for line in lines) == 13 + 1
+
+
 @pytest.mark.parametrize("broken", ["count_request", "count_booking"])
 def test_a_failing_metric_does_not_fail_a_booking(
     client: FlaskClient,

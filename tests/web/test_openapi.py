@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pymongo.database import Database
 
-from app.web.problems import PROBLEMS
+from app.web.refusals import STATUSES
 from tests.helpers import ASHA, book
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -82,9 +82,9 @@ def test_every_error_is_problem_json_and_every_code_is_named(document: Any) -> N
                 assert content[0] == "application/problem+json"
                 named |= content[1]["examples"].keys()
     # An unknown address belongs to no operation.
-    assert named == {problem.code for problem in PROBLEMS} - {"not_found"}
+    assert named == {kind.code for kind in STATUSES} - {"not_found"}
     assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == {
-        problem.code for problem in PROBLEMS
+        kind.code for kind in STATUSES
     }
 
 

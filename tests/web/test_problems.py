@@ -15,19 +15,9 @@ from pymongo.database import Database
 from werkzeug.test import create_environ, run_wsgi_app
 
 from app.config import Settings
-from app.domain import refusals
-from app.domain.refusals import Refusal
 from app.mongodb.batching import BatchLost
 from app.multiplex.store import Catalogue
 from app.tickets.store import TicketStore
-from app.web.problems import (
-    PROBLEMS,
-    CrossSite,
-    MalformedJSON,
-    MisdirectedRequest,
-    Unauthorized,
-    problem_for,
-)
 from tests.helpers import assert_refused
 
 
@@ -214,69 +204,3 @@ def test_a_malformed_request_id_is_replaced(client: FlaskClient, given: str) -> 
     made = client.get("/", headers={"X-Request-Id": given}).headers["X-Request-Id"]
     assert made
     assert made != given
-
-
-STATUSES: dict[type[Refusal], int] = {
-    MalformedJSON: 400,
-    refusals.InvalidRequest: 400,
-    Unauthorized: 401,
-    refusals.PhoneMismatch: 403,
-    CrossSite: 403,
-    refusals.TicketNotFound: 404,
-    refusals.ScreenNotFound: 404,
-    refusals.MovieNotFound: 404,
-    refusals.SoldOut: 409,
-    refusals.NotEnoughSeats: 409,
-    refusals.SeatTaken: 409,
-    refusals.NotOnSale: 409,
-    refusals.ScreenBusy: 409,
-    refusals.HasTickets: 409,
-    refusals.ShowingStarted: 409,
-    refusals.TicketExpired: 409,
-    refusals.AlreadyAdmitted: 409,
-    refusals.AdmissionNotOpen: 409,
-    refusals.OtherShowing: 409,
-    MisdirectedRequest: 421,
-    refusals.IdempotencyKeyReused: 422,
-}
-OTHERS = {
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "request_timeout": 408,
-    "payload_too_large": 413,
-    "unsupported_media_type": 415,
-    "too_many_requests": 429,
-    "internal_error": 500,
-    "database_unavailable": 503,
-    "overloaded": 503,
-}
-
-
-def test_every_refusal_has_the_status_of_the_contract() -> None:
-    assert set(Refusal.__subclasses__()) == STATUSES.keys()
-    assert {kind: problem_for(kind).status for kind in STATUSES} == STATUSES
-
-
-def test_every_problem_has_its_own_code_and_says_something() -> None:
-    statuses = {problem.code: problem.status for problem in PROBLEMS}
-    assert statuses == {kind.code: status for kind, status in STATUSES.items()} | OTHERS
-    assert len(PROBLEMS) == len(statuses) == len({problem.detail for problem in PROBLEMS})
-
-
-def test_facts_are_documented_with_examples_of_their_kind() -> None:
-    facts = {kind.code: problem_for(kind).document() for kind in STATUSES}
-    members = {code: document.keys() - _STANDARD for code, document in facts.items()}
-    assert {code: names for code, names in members.items() if names} == {
-        "invalid_request": {"errors"},
-        "sold_out": {"seats_left"},
-        "not_enough_seats": {"seats_left"},
-        "seat_taken": {"free_seats"},
-        "screen_busy": {"movie"},
-        "has_tickets": {"tickets"},
-        "already_admitted": {"admitted_at", "admitted", "people_left"},
-        "admission_not_open": {"opens_at"},
-    }
-    assert facts["sold_out"]["seats_left"] == 0
-
-
-_STANDARD = {"type", "title", "status", "detail", "code"}
