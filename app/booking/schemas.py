@@ -66,7 +66,9 @@ class ChangeTimingSchema(TicketPhoneSchema, ChosenSeats):
 class DaySchema(Schema):
     """An optional day."""
 
-    day = Day(data_key="date", metadata={"description": "A day in the booking window."})
+    day = Day(
+        data_key="date", metadata={"description": "The day. Default: that of the next showing."}
+    )
 
 
 class TimingSchema(Schema):

@@ -114,7 +114,7 @@ def list_movies(day: date | None = None) -> list[Movie]:
 @blueprint.response(200, response_schema(Movie)())
 @blueprint.refuses(MovieNotFound)
 def change_movie(movie: int, title: str | None = None, on_sale: bool | None = None) -> Movie:
-    """Change the title of a movie, or take it off sale
+    """Change the title of a movie, or whether it is on sale
 
     At least one field is required. A movie that is off sale sells nothing more; tickets that are
     sold stay good.
