@@ -42,11 +42,7 @@ def utc_now() -> datetime:
 
 
 class BoxOffice(Flask):
-    """Flask, for views and hooks that are plain functions."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `func`; Flask would look at each of them again in every request."""
-        return func
+    """Flask, for clients that send an empty path."""
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Serve a request; an empty path means `/` (RFC 9110, 4.2.3), not a redirect in HTML."""

@@ -32,12 +32,12 @@ Number = TypeVar("Number", int, float)
 # Where MONGODB_URI is not set; `python root.py` starts an embedded MongoDB instead.
 DEFAULT_MONGODB_URI = "mongodb://localhost:27017"
 
-_MOST_REQUESTS = 10**9
+_MAX_REQUESTS = 10**9
 # A showing can be booked until its minute has passed, and no ticket may expire before.
-_LEAST_EXPIRY_HOURS = 0.0167
-_LEAST_HOURS = 0.0003
-_MOST_HOURS = 8760
-_LONGEST_WINDOW = 366 * 24 * 3600  # seconds
+_MIN_EXPIRY_HOURS = 0.0167
+_MIN_HOURS = 0.0003
+_MAX_HOURS = 8760
+_MAX_WINDOW_SECONDS = 366 * 24 * 3600  # seconds
 
 
 class SettingError(Exception):
@@ -50,7 +50,7 @@ class SettingError(Exception):
 def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,9}", text):
-            raise ValueError("it is not a whole number")
+            raise ValueError("not a whole number")
         return _within(int(text), lowest, highest)
 
     return parse
@@ -58,9 +58,9 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 def _within(number: Number, lowest: float, highest: float) -> Number:
     if number < lowest:
-        raise ValueError(f"it is below {lowest}")
+        raise ValueError(f"must be at least {lowest}")
     if number > highest:
-        raise ValueError(f"it is above {highest}")
+        raise ValueError(f"must be at most {highest}")
     return number
 
 
@@ -70,7 +70,7 @@ def _one_of(allowed: Collection[str]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text.casefold() not in as_allowed:
-            raise ValueError("it is unknown")
+            raise ValueError("unknown")
         return as_allowed[text.casefold()]
 
     return parse
@@ -81,9 +81,9 @@ def _text(allowed: str, shortest: int, longest: int) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if not shortest <= len(text) <= longest:
-            raise ValueError(f"it has {len(text)} characters")
+            raise ValueError(f"has {len(text)} characters")
         if wrong := re.search(f"[^{allowed}]", text):
-            raise ValueError(f"its character {wrong.start() + 1} is not allowed")
+            raise ValueError(f"character {wrong.start() + 1} is not allowed")
         return text
 
     return parse
@@ -91,7 +91,7 @@ def _text(allowed: str, shortest: int, longest: int) -> Callable[[str], str]:
 
 def _mongodb_uri(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("it begins with neither mongodb:// nor mongodb+srv://")
+        raise ValueError("begins with neither mongodb:// nor mongodb+srv://")
     with _pymongos_refusal(text), warnings.catch_warnings():
         # What the client cannot use it warns of, and goes on without; split_options is stricter.
         warnings.simplefilter("ignore")
@@ -103,7 +103,7 @@ def _mongodb_uri(text: str) -> str:
     # which errors name.
     if "@" in text.partition("//")[2].partition("?")[0].partition("/")[2]:
         raise ValueError(
-            "it has an @ after its first /: user name and password must be percent-encoded"
+            "has an @ after its first /: user name and password must be percent-encoded"
         )
     return text
 
@@ -128,7 +128,7 @@ def _path(text: str) -> Path:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("it is not valid UTF-8") from None
+        raise ValueError("not valid UTF-8") from None
     return Path(text)
 
 
@@ -138,9 +138,9 @@ def _show_times(text: str) -> tuple[str, ...]:
         try:
             time = parse_timing(part.strip())
         except ValueError:
-            raise ValueError(f"its time {number} is not a time of day in the form HH:MM") from None
+            raise ValueError(f"time {number} is not HH:MM") from None
         if time in times:
-            raise ValueError(f"it lists {time} twice")
+            raise ValueError(f"lists {time} twice")
         times.append(time)
     return tuple(sorted(times))
 
@@ -148,16 +148,16 @@ def _show_times(text: str) -> tuple[str, ...]:
 def _hours(lowest: float) -> Callable[[str], timedelta]:
     def parse(text: str) -> timedelta:
         if not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text):
-            raise ValueError("it is not a number of hours")
+            raise ValueError("not a number of hours")
         # MongoDB's TTL counts whole seconds, so the service does, too.
-        return timedelta(seconds=round(_within(float(text), lowest, _MOST_HOURS) * 3600))
+        return timedelta(seconds=round(_within(float(text), lowest, _MAX_HOURS) * 3600))
 
     return parse
 
 
 def _zone(text: str) -> tzinfo:
     if text not in available_timezones():
-        raise ValueError("there is no such time zone")
+        raise ValueError("no such time zone")
     return ZoneInfo(text)
 
 
@@ -175,15 +175,15 @@ def _rate_limit(text: str) -> RateLimitItem:
     try:
         limit, *more = limits.parse_many(text)
     except ValueError:
-        raise ValueError("it is not a number of requests and a time") from None
+        raise ValueError("not a number of requests and a time") from None
     if more:
-        raise ValueError("it is more than one limit")
+        raise ValueError("more than one limit")
     # It would take "5 per 0 seconds" for one second.
     if re.search(r"(?<![0-9])0+(?![0-9])", text):
-        raise ValueError("it allows no requests, or its time is zero")
-    if limit.amount > _MOST_REQUESTS:
-        raise ValueError(f"it allows more than {_MOST_REQUESTS} requests")
-    if limit.get_expiry() > _LONGEST_WINDOW:
+        raise ValueError("allows no requests, or its time is zero")
+    if limit.amount > _MAX_REQUESTS:
+        raise ValueError(f"allows more than {_MAX_REQUESTS} requests")
+    if limit.get_expiry() > _MAX_WINDOW_SECONDS:
         raise ValueError("its time is longer than a year")
     return limit
 
@@ -258,14 +258,14 @@ class Settings:
     seats_per_row: int = _number_setting(5, 1, 100)
     expiry_hours: timedelta = _setting(
         timedelta(hours=8),
-        _hours(_LEAST_EXPIRY_HOURS),
-        f"hours from {_LEAST_EXPIRY_HOURS} (a minute) to {_MOST_HOURS}",
+        _hours(_MIN_EXPIRY_HOURS),
+        f"hours from {_MIN_EXPIRY_HOURS} (a minute) to {_MAX_HOURS}",
     )
     advance_days: int = _number_setting(30, 0, 3650)
     admission_hours: timedelta = _setting(
         timedelta(hours=2),
-        _hours(_LEAST_HOURS),
-        f"hours from {_LEAST_HOURS} (a second) to {_MOST_HOURS}",
+        _hours(_MIN_HOURS),
+        f"hours from {_MIN_HOURS} (a second) to {_MAX_HOURS}",
     )
     theatre_timezone: tzinfo = _setting(
         _machine_zone, _zone, "an IANA time zone such as Asia/Kolkata"
@@ -280,7 +280,7 @@ class Settings:
         secret=True,
     )
     rate_limit: RateLimitItem | None = _setting(
-        None, _rate_limit, "a number of requests and a time up to a year, such as 60 per minute"
+        None, _rate_limit, "a number of requests and a time up to a year, such as 600 per minute"
     )
     log_level: str = _setting(
         "info",
@@ -300,7 +300,7 @@ class Settings:
             text = environ[name]
             try:
                 if not text.strip():
-                    raise ValueError("it is empty")
+                    raise ValueError("empty")
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
                 # A connection string may stand in the wrong place.

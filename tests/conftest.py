@@ -48,7 +48,7 @@ class Clock:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=2, help="rounds of each race")
     parser.addoption("--pictures", default="", help="where to keep the screenshots")
-    parser.addoption("--report", default="", help="where to write the table of faults")
+    parser.addoption("--report", default="", help="where to write the table of errors")
     parser.addoption("--url", default="", help="a running service for the Postman collection")
     parser.addoption("--churn-seconds", type=int, default=5, help="length of the random traffic")
 
@@ -61,7 +61,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
-    """How often a race or a fault is repeated."""
+    """How often a race or an error is repeated."""
     number: int = request.config.getoption("--rounds")
     return number
 

@@ -26,7 +26,7 @@ from app.mongodb.client import open_client
 
 ROOT = Path(__file__).parent.parent / "root.py"
 HOST = "127.0.0.1"
-LONGEST_START = 60  # seconds
+START_SECONDS = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ def running_service(
                 service.stop()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = LONGEST_START) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
     """Return as soon as `condition` holds; fails when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -266,6 +266,7 @@ def test_the_fields_of_a_ticket_at_the_door_are_documented() -> None:
 
 # ---- Errors
 
+
 def test_errors_have_the_documented_statuses_codes_and_members() -> None:
     documented = [
         (row["status"], *codes(row["code"]), set(codes(row["with"])))

@@ -39,7 +39,7 @@ from app.web.fields import response_schema
 from app.web.reading import IdempotencyHeaders
 
 blueprint = Blueprint(
-    "Ticket window", __name__, description="Book, move, view and delete tickets of the timetable."
+    "Booking", __name__, description="Book, move, view and delete tickets of the timetable."
 )
 
 
@@ -49,15 +49,15 @@ def timetable() -> Timetable:
     return times
 
 
-def timetable_faults(values: Mapping[str, Any]) -> dict[str, list[str]]:
+def timetable_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is wrong with the showing and the seats that a request names, by field."""
-    return ticket_service().faults(
+    return ticket_service().errors(
         timing=values.get("timing"), day=values.get("day"), wanted=wanted_of(values)
     )
 
 
 @blueprint.get("/")
-@blueprint.reads(query=DaySchema(), more_faults=timetable_faults)
+@blueprint.reads(query=DaySchema(), more_errors=timetable_errors)
 @blueprint.response(200, response_schema(Slot)(many=True))
 def list_slots(day: date | None = None) -> list[Slot]:
     """List the showings of the timetable and how many seats are free
@@ -69,7 +69,7 @@ def list_slots(day: date | None = None) -> list[Slot]:
 
 @blueprint.post("/booktickets")
 @blueprint.counts("booking")
-@blueprint.reads(headers=IdempotencyHeaders(), body=BookingSchema(), more_faults=timetable_faults)
+@blueprint.reads(headers=IdempotencyHeaders(), body=BookingSchema(), more_errors=timetable_errors)
 @blueprint.response(201, response_schema(Ticket)(), headers={**LOCATION_HEADER, **REPLAYED_HEADER})
 @blueprint.refuses(SoldOut, NotEnoughSeats, SeatTaken, ShowingStarted, IdempotencyKeyReused)
 def book(
@@ -105,7 +105,7 @@ blueprint.post("/tickets", endpoint="create_ticket")(book)
 
 
 @blueprint.post("/update")
-@blueprint.reads(body=ChangeTimingSchema(), more_faults=timetable_faults)
+@blueprint.reads(body=ChangeTimingSchema(), more_errors=timetable_errors)
 @blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(*MOVE_REFUSALS)
 def update(

@@ -1,4 +1,4 @@
-"""Which showing is meant: times of day, dates and the theatre's zone; pure functions of `now`."""
+"""Showings: times of day, dates and the theatre's time zone, as pure functions of `now`."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Calendar:
         noon = datetime.combine(day, time(12), tzinfo=self.zone).astimezone(UTC)
         return noon - timedelta(days=1.5), noon + timedelta(days=1.5)
 
-    def date_fault(self, day: date, now: datetime) -> str | None:
+    def date_error(self, day: date, now: datetime) -> str | None:
         """Return what is wrong with booking for `day` at `now`: past, or beyond the window."""
         today = self.local(now).date()
         last = today + timedelta(days=self.advance_days)

@@ -30,10 +30,10 @@ class Wanted:
             return {self.field: self.seats[0] if self.field == "seat" else list(self.seats)}
         return {} if self.amount == 1 else {"amount": self.amount}
 
-    def faults(self, play: Play) -> dict[str, list[str]]:
+    def errors(self, play: Play) -> dict[str, list[str]]:
         """Return what is wrong with asking for these seats of a play, by field.
 
-        Asking for more seats than the timetable's house has is a fault of the request. At a screen
+        Asking for more seats than the timetable's house has is an error of the request. At a screen
         it is not: there, the store refuses it with NotEnoughSeats or SoldOut.
         """
         seats = play.house.seats

@@ -33,7 +33,7 @@ import pymongo
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
-LARGEST_BATCH = 100  # requests
+MAX_BATCH = 100  # requests
 BATCH_SECONDS = 4.0  # the deadline of one; pymongo may notice it half a second late
 PATIENCE_SECONDS = 10.0
 
@@ -57,7 +57,7 @@ class GroupCommit(Generic[Asked, Result]):
         self,
         run: Callable[[list[Asked]], Sequence[Result | Exception]],
         *,
-        largest: int = LARGEST_BATCH,
+        largest: int = MAX_BATCH,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._run = run

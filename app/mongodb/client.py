@@ -60,10 +60,10 @@ _OUR_VALUES = {name.lower(): str(value).lower() for name, value in _OURS.items()
 UNAUTHORIZED = 13
 _POOL_SIZE = 100  # connections to each node, where the connection string does not say
 
-# Server errors that are not ours: the node is starting, stopping, stepping down or gone, its disk
+# Codes of server errors that pass: the node is starting, stopping, stepping down or gone, its disk
 # is full, a write was not acknowledged in time, an index or collection went away under a query, or
 # MongoDB does not accept our credentials or our rights (names as in MongoDB's error_codes.yml).
-_PASSING_ERRORS = {
+_TRANSIENT_CODES = {
     6,  # HostUnreachable
     7,  # HostNotFound
     11,  # UserNotFound
@@ -97,15 +97,15 @@ _PASSING_ERRORS = {
 _DUPLICATE_KEY = 11000
 _ILLEGAL_OPERATION = 20
 
-_LONGEST_REASON = 500  # characters
-_TOLD_SECONDS = 60  # in which a reason that comes and goes is logged once
+_MAX_REASON_CHARACTERS = 500  # characters
+_REPEAT_SECONDS = 60  # in which a reason that comes and goes is logged once
 _QUIET_SECONDS = 1  # without an error, before an outage counts as over
 
 log = logging.getLogger(__name__)
 
 
 def open_client(uri: str) -> MongoClient[Document]:
-    """Return a client for `uri` that obeys its options, except those that promises rest on.
+    """Return a client for `uri` that obeys its options, except those that our guarantees depend on.
 
     It connects on first use, to names that DNS knows by then. Raises what pymongo raises for a
     connection string that it cannot use: PyMongoError, ValueError, TypeError, KeyError or OSError.
@@ -117,7 +117,7 @@ def open_client(uri: str) -> MongoClient[Document]:
     if "maxpoolsize" not in obeyed:
         fewest = obeyed.get("minpoolsize", "")
         ours["maxPoolSize"] = max(_POOL_SIZE, int(fewest) if fewest.isdecimal() else 0)
-    # Out of the way, because pymongo combines some with ours: tags, for one, with a preference.
+    # Without these, because pymongo would combine some with ours, such as tags with a preference.
     kept = "&".join(
         option for option in _query(uri) if option.partition("=")[0].lower() not in _OUR_VALUES
     )
@@ -125,11 +125,11 @@ def open_client(uri: str) -> MongoClient[Document]:
 
 
 def renew_connections(client: MongoClient[Document]) -> None:
-    """Replace the idle connections of `client` by new ones, which authenticate again.
+    """Close the idle connections of `client`, so that new ones authenticate.
 
-    One whose user was dropped stays without rights, even when that user is created again.
+    A connection whose user was dropped stays without rights, even when that user is created again.
     """
-    # pymongo offers this to itself alone.
+    # pymongo has no public way, and a new client would have to reach every store.
     for server in list(client._topology._servers.values()):
         server.pool.reset_without_pause()
 
@@ -159,7 +159,7 @@ def _options(uri: str) -> Iterator[tuple[str, str]]:
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Tell whether `error` means that MongoDB cannot serve now, rather than a bug of ours."""
+    """Return whether `error` means that MongoDB cannot serve now, rather than a bug of ours."""
     # A name that DNS does not know, and a server that is too old, are errors of configuration.
     if isinstance(error, ConnectionFailure | ConfigurationError) or error.timeout:
         return True
@@ -169,7 +169,7 @@ def is_outage(error: PyMongoError) -> bool:
         return False
     # A standalone that goes away during the handshake is taken for a replica set at the retry.
     is_standalone = error.code == _ILLEGAL_OPERATION and "retryable writes" in str(error)
-    return is_standalone or not _PASSING_ERRORS.isdisjoint(_codes(error))
+    return is_standalone or not _TRANSIENT_CODES.isdisjoint(_codes(error))
 
 
 def _codes(error: OperationFailure) -> Iterator[int | None]:
@@ -179,8 +179,8 @@ def _codes(error: OperationFailure) -> Iterator[int | None]:
         yield from (each["code"] for each in (error.details or {}).get(kind, ()))
 
 
-def reason_of(error: PyMongoError) -> str:
-    """Return pymongo's words for `error` in one line, without what customers sent.
+def describe(error: PyMongoError) -> str:
+    """Return pymongo's message on one line, without customer data.
 
     Nor does it hold what differs from one occurrence to the next, such as the time waited.
     """
@@ -198,34 +198,36 @@ def reason_of(error: PyMongoError) -> str:
     text = text.rpartition(":: caused by :: ")[2]  # behind ids that differ each time
     text = re.sub(r" \(configured timeouts: [^)]*\)", "", text)
     text = re.sub(r'(\bkey: )"[^"]*"', r"\1***", text)  # a customer's idempotency key
-    return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
+    return " ".join(text.split())[:_MAX_REASON_CHARACTERS] or type(error).__name__
 
 
 class OutageLog:
-    """What the log says of outages: each reason once, and again when it changes; then the end."""
+    """Logs each reason of an outage once, and again when it changes, and then its end."""
 
     def __init__(self) -> None:
         self._reason: str | None = None  # None when all is well
-        self._told: dict[str, float] = {}  # the reasons of this outage, and when they were logged
+        self._logged_at: dict[
+            str, float
+        ] = {}  # the reasons of this outage, and when they were logged
         self._reported_at = 0.0
 
     def report(self, error: PyMongoError) -> None:
-        """Log why MongoDB is unavailable, unless the log says so already."""
+        """Log why MongoDB is unavailable, unless that has been logged."""
         now = self._reported_at = time.monotonic()
-        reason = reason_of(error)
+        reason = describe(error)
         # Reasons that alternate, one request's with another's, must not fill the log.
-        told_at = self._told.get(reason, float("-inf"))
-        is_news = reason != self._reason and now - told_at > _TOLD_SECONDS
+        logged_at = self._logged_at.get(reason, float("-inf"))
+        is_news = reason != self._reason and now - logged_at > _REPEAT_SECONDS
         self._reason = reason
         if is_news:
-            self._told[reason] = now
+            self._logged_at[reason] = now
             log.warning("MongoDB is unavailable; responding with 503: %s", reason)
 
     def end(self) -> None:
-        """Log that MongoDB is available again, if it was not and no request says otherwise."""
+        """Log that MongoDB is available again, if it was not and no request has failed since."""
         if self._reason and time.monotonic() - self._reported_at > _QUIET_SECONDS:
             self._reason = None
-            self._told.clear()
+            self._logged_at.clear()
             log.warning("MongoDB is available again")
 
 

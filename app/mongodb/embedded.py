@@ -38,7 +38,7 @@ _LOG_SECONDS = 60  # between two looks at its size
 _ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _LITTLE_SPACE = 512 * 1024 * 1024  # bytes; its journal alone takes two files of 100 MiB
 # Bytes; sun_path of unix(7) holds one more, its end.
-_LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
+_MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 # What to install on Debian and Ubuntu, where the loader does not find a library.
@@ -78,8 +78,8 @@ def find_mongod() -> Path:
             if bundled.exists():
                 return bundled
     raise EmbeddedMongoDBError(
-        "There is no MongoDB server for this machine: there is no mongod on PATH, and none in "
-        "the installed packages (they bring one on Linux x86-64 and macOS only). "
+        "No MongoDB server found: mongod is not on PATH, and none is bundled for this platform "
+        "(Linux x86-64 and macOS only). "
         "Install MongoDB, or set MONGODB_URI to a server that runs elsewhere."
     )
 
@@ -98,7 +98,7 @@ class EmbeddedMongoDB:
         self._options = options
         self._socket = self._home / "mongod.sock"
         self._log = self._home / "mongod.log"
-        self._stderr = self._home / "mongod.stderr"  # what is said before there is a log
+        self._stderr = self._home / "mongod.stderr"  # its output before there is a log
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
@@ -140,7 +140,7 @@ class EmbeddedMongoDB:
         self._stop()
 
     def _claim_data_dir(self) -> None:
-        if len(os.fsencode(self._socket)) > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH:
             raise EmbeddedMongoDBError(
                 f"DATA_DIR={self._data_dir} is too long for a Unix socket in it; set a shorter one."
             )
@@ -175,7 +175,7 @@ class EmbeddedMongoDB:
             return
         # mongod holds this lock until it has closed its files.
         with mongod_lock:
-            for _ in _until(_STOP_SECONDS):
+            for _ in _poll(_STOP_SECONDS):
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(mongod_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return
@@ -192,7 +192,7 @@ class EmbeddedMongoDB:
                 return
             self._process = process = self._spawn()
         with _client(self.uri) as client:
-            for _ in _until(_START_SECONDS):
+            for _ in _poll(_START_SECONDS):
                 if process.poll() is not None:
                     break
                 with contextlib.suppress(PyMongoError):
@@ -201,7 +201,7 @@ class EmbeddedMongoDB:
         if not self._stopping.is_set():
             process.kill()
             raise EmbeddedMongoDBError(
-                f"The embedded MongoDB does not start on DATA_DIR={self._data_dir}: "
+                f"The embedded MongoDB failed to start in DATA_DIR={self._data_dir}: "
                 f"{self._reason(log_start)}."
             )
 
@@ -250,7 +250,7 @@ class EmbeddedMongoDB:
         if grave:
             reason = f"{_text(grave[0])} (its log is {self._log})"
         else:
-            reason = self._stderr.read_text(errors="replace").strip() or "it gives no reason"
+            reason = self._stderr.read_text(errors="replace").strip() or "no reason given"
             reason = " ".join(reason.split()) + _what_to_install(reason)
         free_bytes = shutil.disk_usage(self._home).free
         if free_bytes < _LITTLE_SPACE:
@@ -263,12 +263,12 @@ class EmbeddedMongoDB:
             status = self._process.wait()
             if self._stopping.is_set():
                 return
-            log.error("The embedded MongoDB died (status %s); starting it again.", status)
+            log.error("The embedded MongoDB exited (status %s); restarting.", status)
             try:
                 self._start()
-                log.info("The embedded MongoDB is back.")
+                log.info("The embedded MongoDB is running again.")
             except (EmbeddedMongoDBError, OSError) as error:
-                log.error("%s Trying again in %s s.", error, _RESTART_SECONDS)
+                log.error("%s Retrying in %s s.", error, _RESTART_SECONDS)
                 self._stopping.wait(_RESTART_SECONDS)
 
     def _limit_log(self) -> None:
@@ -303,11 +303,11 @@ def _text(entry: dict[str, Any]) -> str:
     return f"{entry['msg']} {cause or ''}".strip()
 
 
-def _what_to_install(loaders_words: str) -> str:
+def _what_to_install(loaders_message: str) -> str:
     """Return what to install if a library cannot be loaded, or ''."""
-    library = re.search(r"loading shared libraries: (\w+)\.so\.?(\S*): cannot", loaders_words)
+    library = re.search(r"loading shared libraries: (\w+)\.so\.?(\S*): cannot", loaders_message)
     if not library:
-        too_old = re.search(r"version `\S+' not found", loaders_words)
+        too_old = re.search(r"version `\S+' not found", loaders_message)
         return "; install a MongoDB made for this system" if too_old else ""
     if library[1] in _OPENSSL:
         return f"; install OpenSSL {library[2]}, or a MongoDB made for this system"
@@ -319,7 +319,7 @@ def _client(uri: str) -> MongoClient[dict[str, Any]]:
     return MongoClient(uri, timeoutMS=500)
 
 
-def _until(seconds: float) -> Iterator[None]:
+def _poll(seconds: float) -> Iterator[None]:
     """Yield every 50 ms for this many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

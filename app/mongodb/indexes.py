@@ -14,28 +14,27 @@ from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
-from app.mongodb.client import UNAUTHORIZED, Document, outages, reason_of, renew_connections
+from app.mongodb.client import UNAUTHORIZED, Document, describe, outages, renew_connections
 
 MAX_AGE_SECONDS = 2.0
-_LONGEST_ATTEMPT = 4  # seconds
+_ATTEMPT_SECONDS = 4  # seconds
 _INDEX_OPTIONS_CONFLICT = 85
-_MOST_SKEW = timedelta(minutes=1)
+_MAX_SKEW = timedelta(minutes=1)
 _NEVER = 2**31 - 1  # seconds, the most that MongoDB allows
 
 log = logging.getLogger(__name__)
 
 
-class CannotBeUsed(ConnectionFailure):
+class IndexesUnavailable(ConnectionFailure):
     """MongoDB refuses to create this service's indexes; its text is MongoDB's reason."""
 
 
 class Indexes:
     """The indexes of one collection: `unique` ones, and perhaps one by which documents expire.
 
-    Dropping a collection drops its indexes, and the next insert would bring it back without them.
-    So requests create them again, which changes nothing while they are there, if they were last
-    seen more than MAX_AGE_SECONDS ago: the longest that a loss goes unnoticed. One request does so
-    for all that wait.
+    Dropping a collection drops its indexes, so requests recreate them when they were last verified
+    more than MAX_AGE_SECONDS ago: a loss goes unnoticed no longer. One request does so for all
+    that wait.
     """
 
     def __init__(
@@ -71,11 +70,11 @@ class Indexes:
     def collection(self) -> Collection[Document]:
         """The collection, for operations that duplicates do not harm, such as reading.
 
-        Raises CannotBeUsed when the indexes cannot be created, unless duplicates are the reason.
+        Raises IndexesUnavailable when they cannot be created, except because of duplicates.
         """
         try:
             self.ensure()
-        except CannotBeUsed as error:
+        except IndexesUnavailable as error:
             if not isinstance(error.__cause__, DuplicateKeyError):
                 raise
         return self._collection
@@ -83,32 +82,32 @@ class Indexes:
     def ensure(self, max_age: float | None = None) -> None:
         """Create the indexes, unless they were seen within `max_age` seconds (MAX_AGE_SECONDS).
 
-        Raises CannotBeUsed when they cannot be created.
+        Raises IndexesUnavailable when they cannot be created.
         """
         arrived_at = time.monotonic()
         oldest = arrived_at - (MAX_AGE_SECONDS if max_age is None else max_age)
         if self._seen_at > oldest:
             return
         # A request that arrives late to each turn must not wait for all of them.
-        if not self._lock.acquire(timeout=_LONGEST_ATTEMPT):
+        if not self._lock.acquire(timeout=_ATTEMPT_SECONDS):
             failure = self._failure
-            raise CannotBeUsed(reason_of(failure) if failure else "timed out") from failure
+            raise IndexesUnavailable(describe(failure) if failure else "timed out") from failure
         try:
             # Requests that waited here share the outcome, so they do not wait for an outage in
             # turn. What MongoDB refuses, it will refuse for a while.
             refused = isinstance(self._failure, OperationFailure)
             if self._tried_at < (oldest if refused else arrived_at):
-                self._try()
+                self._create_all()
             if self._failure:
-                raise CannotBeUsed(reason_of(self._failure)) from self._failure
+                raise IndexesUnavailable(describe(self._failure)) from self._failure
         finally:
             self._lock.release()
         outages.end()
 
-    def _try(self) -> None:
+    def _create_all(self) -> None:
         started_at = time.monotonic()
         try:
-            with pymongo.timeout(_LONGEST_ATTEMPT):
+            with pymongo.timeout(_ATTEMPT_SECONDS):
                 self._collection.create_indexes(self._unique)
                 if self._expiry:
                     self._create_expiry_index(*self._expiry)
@@ -129,7 +128,7 @@ class Indexes:
         theirs = self._their_clock()
         ours = datetime.fromtimestamp(self._clock(), UTC)
         # If MongoDB's clock is wrong, it would remove valid tickets for good.
-        agree = theirs is None or abs(theirs - ours) <= _MOST_SKEW
+        agree = theirs is None or abs(theirs - ours) <= _MAX_SKEW
         outcome = "until they agree, no expired tickets are removed"
         try:
             self._set_period(field, self._period(int(after.total_seconds())) if agree else _NEVER)
@@ -166,7 +165,7 @@ class Indexes:
         # A start in the future was noted by a clock that was wrong.
         now = self._clock()
         self._started_at = min(self._started_at, now)
-        later = {"$gte": self._started_at, "$lte": now + _MOST_SKEW.total_seconds()}
+        later = {"$gte": self._started_at, "$lte": now + _MAX_SKEW.total_seconds()}
         if last := starts.find_one({"_id": self._collection.name, "started_at": later}):
             return int(last["expire_after_seconds"])
         mine = {"started_at": self._started_at, "expire_after_seconds": own}

@@ -91,13 +91,13 @@ def add_movie(screen: int, showtime: str | None = None, title: str | None = None
     return multiplex_service().add_movie(screen, showtime, title)
 
 
-def day_faults(values: Mapping[str, Any]) -> dict[str, list[str]]:
+def day_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is wrong with the day that a request names, by field."""
-    return ticket_service().faults(day=values.get("day"))
+    return ticket_service().errors(day=values.get("day"))
 
 
 @blueprint.get("/movies")
-@blueprint.reads(query=DayQuery(), more_faults=day_faults)
+@blueprint.reads(query=DayQuery(), more_errors=day_errors)
 @blueprint.response(200, response_schema(Movie)(many=True))
 def list_movies(day: date | None = None) -> list[Movie]:
     """List the movies, on sale and not
@@ -149,16 +149,16 @@ def put_on_sale(movie: int) -> Movie:
     return multiplex_service().put_on_sale(movie)
 
 
-def purchase_faults(values: Mapping[str, Any]) -> dict[str, list[str]]:
+def purchase_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is wrong with the showing and the seats that a purchase names, by field."""
     movie = values.get("movie")
     wanted = wanted_of(values) if movie else None
-    return ticket_service().faults(movie=movie, day=values.get("day"), wanted=wanted)
+    return ticket_service().errors(movie=movie, day=values.get("day"), wanted=wanted)
 
 
 @blueprint.post("/tickets")
 @blueprint.counts("booking")
-@blueprint.reads(headers=IdempotencyHeaders(), body=PurchaseSchema(), more_faults=purchase_faults)
+@blueprint.reads(headers=IdempotencyHeaders(), body=PurchaseSchema(), more_errors=purchase_errors)
 @blueprint.response(201, response_schema(Ticket)(), headers={**LOCATION_HEADER, **REPLAYED_HEADER})
 @blueprint.refuses(
     MovieNotFound,

@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def configure(level: str, log_format: str = "auto") -> None:
-    """Log what this service says from `level` on, and libraries from WARNING on.
+    """Log this service's messages from `level` on, and those of libraries from WARNING on.
 
-    `log_format` is `text`, `json` or `auto`. At lower levels libraries tell more than a log may
-    hold: pymongo whole documents with names and phones, Werkzeug's server the ids of tickets. A
-    server that has configured the root logger keeps its own lines as they are.
+    `log_format` is `text`, `json` or `auto`. Below WARNING, libraries log what a log must not hold:
+    pymongo whole documents with names and phones, Werkzeug's server the ids of tickets. A server
+    that has configured the root logger keeps its own format.
     """
-    logging.raiseExceptions = False  # what cannot be logged is lost, and nothing else is
+    logging.raiseExceptions = False  # a line that cannot be logged must not fail a request
     if log_format == "auto":
         log_format = "text" if sys.stdout and sys.stdout.isatty() else "json"
     handler = NonBlockingHandler(sys.stdout)
@@ -39,23 +39,23 @@ def configure(level: str, log_format: str = "auto") -> None:
 
 
 class NonBlockingHandler(logging.Handler):
-    """Writes lines to a stream, and never waits until somebody reads them.
+    """Writes lines to a stream without ever waiting for its reader.
 
-    A line is lost if there is no room for it, or nobody is reading. No request waits for
-    the log, let alone all others of its process.
+    A line is dropped if there is no room for it. Otherwise a reader that stops would stop all
+    requests of the process.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         super().__init__()
         self._descriptor = _without_waiting(stream.fileno()) if stream else None
         self._rest = b""  # of a line that was begun
-        self._lost = 0  # lines, since the last that was written
+        self._dropped = 0  # lines, since the last that was written
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, or lose it."""
+        """Write a record, or drop it."""
         try:
             lines = self._line(record)
-            if self._lost:
+            if self._dropped:
                 lines = self._line(self._gap()) + lines
         except Exception:
             return self.handleError(record)
@@ -63,17 +63,17 @@ class NonBlockingHandler(logging.Handler):
             self._rest = self._write(self._rest)
         unwritten = lines if self._rest else self._write(lines)
         if unwritten == lines:
-            self._lost += 1
+            self._dropped += 1
         else:
-            self._rest, self._lost = unwritten, 0
+            self._rest, self._dropped = unwritten, 0
         return None
 
     def _line(self, record: logging.LogRecord) -> bytes:
         return f"{self.format(record)}\n".encode(errors="backslashreplace")
 
     def _gap(self) -> logging.LogRecord:
-        text = "%s log lines were lost because nobody read them"
-        return log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (self._lost,), None)
+        text = "%s log lines were dropped: the reader is too slow"
+        return log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (self._dropped,), None)
 
     def _write(self, line: bytes) -> bytes:
         """Write as much as there is room for; return what is left."""

@@ -12,10 +12,10 @@ from app.domain.showings import Calendar
 from app.tickets.service import TicketService
 
 # At these routes of the API, browsers get a page and all other clients JSON.
-_SHARED = {"Ticket window.list_slots": "customers", "Tickets.view_ticket": "ticket"}
+_SHARED = {"Booking.list_slots": "customers", "Tickets.view_ticket": "ticket"}
 _ALL = {**_SHARED, "pages.door": "door", "pages.multiplex": "multiplex"}
 _UNLISTED = {"pages.door", "Tickets.view_ticket", "Tickets.show_qr_code"}  # not for search engines
-_LONGEST_ACCEPT = 1000  # a browser's has 150 characters; parsing a long one is slow
+_MAX_ACCEPT = 1000  # a browser's has 150 characters; parsing a long one is slow
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -96,6 +96,6 @@ def _prefers_page() -> bool:
     """Tell whether the client asks for something, and prefers HTML to JSON."""
     return (
         request.method in ("GET", "HEAD")
-        and len(request.headers.get("Accept", "")) <= _LONGEST_ACCEPT
+        and len(request.headers.get("Accept", "")) <= _MAX_ACCEPT
         and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
     )

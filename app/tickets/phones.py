@@ -18,7 +18,7 @@ _DIGIT = regex.compile(r"\p{Nd}")
 _OTHER_NUMERAL = regex.compile(r"[\p{No}\p{Nl}]")
 _EXTENSION = r"(?:;ext=|[;,]? *(?:ext|extn|extension|x|#)[.:]? *)[0-9]{1,9} *"
 _WRITTEN = regex.compile(rf" *(?:tel: *)?([0-9 ()+./-]+)(?:{_EXTENSION})?", regex.IGNORECASE)
-_MOST_CHARACTERS = 250  # as libphonenumber
+_MAX_CHARACTERS = 250  # as libphonenumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Phone:
 def parse_phone(text: str, region: str) -> Phone:
     """Read a phone number as people paste it, in `region` (such as IN) when it has no `+`.
 
-    Spaces, hyphens and dashes of any kind, full-width forms, digits of any script, `tel:` in front
-    and an extension behind are fine. Raises ValueError when libphonenumber does not call the number
+    Spaces, hyphens and dashes of any kind, full-width forms and digits of any script are accepted,
+    and so are a leading `tel:` and a trailing extension. Raises ValueError when libphonenumber does not call the number
     valid, or when there are other letters, which libphonenumber itself would skip or dial.
     """
     message = (
@@ -42,7 +42,7 @@ def parse_phone(text: str, region: str) -> Phone:
         "Numbers from other countries need + and the country code."
     )
     given = _INVISIBLE.sub("", text)
-    written = _WRITTEN.fullmatch(_in_ascii(given)) if len(given) <= _MOST_CHARACTERS else None
+    written = _WRITTEN.fullmatch(_in_ascii(given)) if len(given) <= _MAX_CHARACTERS else None
     if not written:
         raise ValueError(message)
     try:

@@ -57,13 +57,13 @@ def sale_headers(sold: Outcome[Ticket]) -> dict[str, str]:
     return {"Location": location, **replay_headers(sold)}
 
 
-def showing_faults(values: Mapping[str, Any]) -> dict[str, list[str]]:
+def showing_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is wrong with the showing that a request names, by field."""
-    return ticket_service().faults(timing=values.get("timing"), day=values.get("day"))
+    return ticket_service().errors(timing=values.get("timing"), day=values.get("day"))
 
 
 @blueprint.get("/seats")
-@blueprint.reads(query=ShowingQuery(), more_faults=showing_faults)
+@blueprint.reads(query=ShowingQuery(), more_errors=showing_errors)
 @blueprint.response(200, response_schema(SeatPlan)())
 @blueprint.refuses(MovieNotFound)
 def show_seats(
@@ -120,14 +120,14 @@ def show_qr_code(ticket_id: str) -> Response:
     return Response(image.getvalue(), content_type="image/svg+xml")
 
 
-def move_faults(values: Mapping[str, Any]) -> dict[str, list[str]]:
+def move_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is wrong with a move, by field: a missing phone, or the showing it names."""
-    phone_faults = ticket_service().phone_faults(values["ticket_id"], values.get("phone"))
-    return {**phone_faults, **showing_faults(values)}
+    phone_errors = ticket_service().phone_errors(values["ticket_id"], values.get("phone"))
+    return {**phone_errors, **showing_errors(values)}
 
 
 @blueprint.patch("/tickets/<ticket_id>")
-@blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_faults=move_faults)
+@blueprint.reads(headers=TicketPhoneHeaders(), body=MoveSchema(), more_errors=move_errors)
 @blueprint.response(200, response_schema(Ticket)())
 @blueprint.refuses(MovieNotFound, NotOnSale, *MOVE_REFUSALS)
 def move_ticket(

@@ -99,7 +99,7 @@ class TicketService:
             free_seats=[seat for seat in range(1, play.house.seats + 1) if seat not in taken],
         )
 
-    def faults(
+    def errors(
         self,
         timing: str | None = None,
         movie: int | None = None,
@@ -112,11 +112,11 @@ class TicketService:
         except InvalidRequest as refusal:
             return refusal.errors
         except Refusal:
-            pass  # such as an unknown movie, which is not a fault of a field
+            pass  # such as an unknown movie, which is not an error of a field
         return {}
 
-    def phone_faults(self, ticket_id: str, phone: Phone | None) -> dict[str, list[str]]:
-        """Return the fault of a missing phone, if the ticket was booked with one."""
+    def phone_errors(self, ticket_id: str, phone: Phone | None) -> dict[str, list[str]]:
+        """Return the error of a missing phone, if the ticket was booked with one."""
         ticket = self._store.get(ticket_id)
         return _NO_PHONE if ticket and ticket.phone and not phone else {}
 
@@ -183,7 +183,7 @@ class TicketService:
             try:
                 ticket = self._changeable(ticket_id, phone)
             except InvalidRequest as refusal:
-                others = self.faults(timing, movie, day, wanted)
+                others = self.errors(timing, movie, day, wanted)
                 raise InvalidRequest({**others, **refusal.errors}) from None
             now = self._clock()
             if self._views.expires_at(ticket) <= now:
@@ -250,20 +250,20 @@ class TicketService:
         wanted: Wanted | None,
         now: datetime,
     ) -> Play:
-        """Return what a request names; raises InvalidRequest with all faults, or MovieNotFound."""
+        """Return what a request names; raises InvalidRequest with all errors, or MovieNotFound."""
         play = Play("", self._views.house)
-        faults: dict[str, list[str]] = {}
+        errors: dict[str, list[str]] = {}
         try:
             if timing or movie:
                 play = self._find(timing, movie)
         except InvalidRequest as refusal:
-            faults |= refusal.errors
-        if day and (fault := self._calendar.date_fault(day, now)):
-            faults["date"] = [fault]
+            errors |= refusal.errors
+        if day and (error := self._calendar.date_error(day, now)):
+            errors["date"] = [error]
         if wanted:
-            faults |= wanted.faults(play)
-        if faults:
-            raise InvalidRequest(faults)
+            errors |= wanted.errors(play)
+        if errors:
+            raise InvalidRequest(errors)
         return play
 
     def _showing(self, play: Play, day: date | None, now: datetime) -> Showing:
@@ -281,7 +281,7 @@ class TicketService:
             raise NotOnSale
         if showing.has_started(now):
             raise ShowingStarted
-        if day is None and self._calendar.date_fault(showing.date, now):
+        if day is None and self._calendar.date_error(showing.date, now):
             field = "timing" if play.movie is None else "movie"
             raise InvalidRequest({field: ["The next showing is too far ahead to be booked yet."]})
         return showing
@@ -302,10 +302,10 @@ class TicketService:
         own = ticket.showing
         if own.movie is None and movie is not None:
             wrong = {"movie": ["This ticket is for the timetable, not for a movie."]}
-            raise InvalidRequest({**self.faults(timing, None, day, wanted), **wrong})
+            raise InvalidRequest({**self.errors(timing, None, day, wanted), **wrong})
         if own.movie is not None and timing is not None:
             wrong = {"timing": ["This ticket is for a movie, not for the timetable."]}
-            raise InvalidRequest({**self.faults(None, movie or own.movie, day, wanted), **wrong})
+            raise InvalidRequest({**self.errors(None, movie or own.movie, day, wanted), **wrong})
         if timing in (None, own.timing) and movie in (None, own.movie) and day in (None, own.date):
             # Its own showing, which may have left the timetable or gone off sale.
             play = (
@@ -313,8 +313,8 @@ class TicketService:
                 if own.movie is None
                 else self._catalogue.find(own.movie)
             )
-            if wanted and (faults := wanted.faults(play)):
-                raise InvalidRequest(faults)
+            if wanted and (errors := wanted.errors(play)):
+                raise InvalidRequest(errors)
             return play, own
         if own.movie is None:
             play = self._named(timing or own.timing, None, day, wanted, now)

@@ -161,5 +161,5 @@ class Views:
             bookable=play.on_sale
             and booked < capacity
             and not showing.has_started(now)
-            and not self.calendar.date_fault(showing.date, now),
+            and not self.calendar.date_error(showing.date, now),
         )

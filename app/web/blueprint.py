@@ -22,7 +22,7 @@ from app.domain.idempotency import Outcome
 from app.domain.refusals import InvalidRequest, Refusal
 from app.web import problems
 from app.web.limits import MAX_BYTES_READ
-from app.web.reading import MoreFaults, RequestReader, check_envelope
+from app.web.reading import MoreErrors, RequestReader, check_envelope
 from app.web.staff import check_staff_key
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -85,15 +85,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # it has no typ
         headers: Schema | None = None,
         query: Schema | None = None,
         body: Schema | None = None,
-        more_faults: MoreFaults | None = None,
+        more_errors: MoreErrors | None = None,
     ) -> Callable[[View], View]:
         """Call the view with the fields of a request, as keyword arguments.
 
         Raises InvalidRequest when a field is missing, unknown, repeated or wrong. Then the view is
-        not called, so `more_faults` adds what it would refuse. It names fields as the schemas do,
+        not called, so `more_errors` adds what it would refuse. It names fields as the schemas do,
         and so does an InvalidRequest of the view; the response names them as the request does.
         """
-        reader = RequestReader(headers, query, body, more_faults)
+        reader = RequestReader(headers, query, body, more_errors)
 
         def decorator(view: View) -> View:
             @wraps(view)

@@ -33,7 +33,7 @@ _REPEATED_SLASH = re.compile(r"(?:[a-z]+://[^/]*)?(?:/|%2f){2}", re.IGNORECASE)
 _REPEATED = "Sent more than once."
 
 # Takes the valid values and those in the path, and returns what else is wrong, by field.
-MoreFaults = Callable[[Mapping[str, Any]], dict[str, list[str]]]
+MoreErrors = Callable[[Mapping[str, Any]], dict[str, list[str]]]
 # What was sent, and the names that were sent more than once.
 _Sent = tuple[Mapping[str, Any], Iterable[str]]
 
@@ -112,7 +112,7 @@ class RequestReader:
         headers: Schema | None,
         query: Schema | None,
         body: Schema | None,
-        more_faults: MoreFaults | None,
+        more_errors: MoreErrors | None,
     ) -> None:
         self._sources: list[tuple[Schema, Callable[[Request, Schema], _Sent]]] = [
             (schema, read)
@@ -124,7 +124,7 @@ class RequestReader:
             if schema
         ]
         self.headers = _names(headers) if headers else set()
-        self._more_faults = more_faults
+        self._more_faults = more_errors
         self._sent_names = {
             name: field.data_key or name
             for schema, _ in self._sources
@@ -142,15 +142,15 @@ class RequestReader:
             sent, repeated = _with_few_unknown(schema, *read(request, schema))
             if not sent and not schema.fields:
                 continue
-            faults: dict[str, list[str]] = {}
+            found: dict[str, list[str]] = {}
             try:
                 values |= schema.load(sent)
             except ValidationError as error:
                 values |= cast(dict[str, Any], error.valid_data)
-                faults = error.messages_dict
+                found = error.messages_dict
             for name in repeated:
-                faults[name] = [_REPEATED]
-            for name, messages in faults.items():
+                found[name] = [_REPEATED]
+            for name, messages in found.items():
                 # The name of an unknown field may be text that no encoding can carry.
                 printable = name.encode(errors="backslashreplace").decode()
                 errors[printable] = [*errors.get(printable, ()), *messages]
@@ -160,9 +160,9 @@ class RequestReader:
             raise InvalidRequest({**self.as_sent(more), **errors})
         return values
 
-    def as_sent(self, faults: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Return `faults`, keyed by names of the schemas, under the names that requests use."""
-        return {self._sent_names.get(name, name): faults[name] for name in faults}
+    def as_sent(self, errors: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Return `errors`, keyed by names of the schemas, under the names that requests use."""
+        return {self._sent_names.get(name, name): errors[name] for name in errors}
 
 
 def _with_few_unknown(schema: Schema, sent: Mapping[str, Any], repeated: Iterable[str]) -> _Sent:

@@ -185,12 +185,12 @@ def test_the_booking_window_begins_on_the_theatres_day(zone: str, now: str, toda
     instant = at(zone, now)
     assert instant.date() != today
     yesterday = today - timedelta(days=1)
-    assert calendar(zone).date_fault(yesterday, instant) == "This date is in the past."
-    assert calendar(zone).date_fault(today, instant) is None
+    assert calendar(zone).date_error(yesterday, instant) == "This date is in the past."
+    assert calendar(zone).date_error(today, instant) is None
     last = today + timedelta(days=30)
-    assert calendar(zone).date_fault(last, instant) is None
-    fault = calendar(zone).date_fault(last + timedelta(days=1), instant)
-    assert fault == f"Tickets are only on sale up to {last}."
+    assert calendar(zone).date_error(last, instant) is None
+    error = calendar(zone).date_error(last + timedelta(days=1), instant)
+    assert error == f"Tickets are only on sale up to {last}."
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Marquesas", "Asia/Kolkata"])
@@ -212,9 +212,9 @@ def test_the_first_and_the_last_day_of_the_calendar_cause_no_error(zone: str) ->
 def test_the_booking_window_ends_after_the_days_ahead() -> None:
     now = at("Asia/Kolkata", "2026-11-22T23:59:59")
     theatre = calendar("Asia/Kolkata")
-    assert theatre.date_fault(date(2026, 11, 21), now)
-    assert not theatre.date_fault(date(2026, 11, 22), now)
-    assert not theatre.date_fault(date(2026, 12, 22), now)
-    assert theatre.date_fault(date(2026, 12, 23), now)
-    assert theatre.date_fault(date.max, now)
-    assert theatre.date_fault(date.min, now)
+    assert theatre.date_error(date(2026, 11, 21), now)
+    assert not theatre.date_error(date(2026, 11, 22), now)
+    assert not theatre.date_error(date(2026, 12, 22), now)
+    assert theatre.date_error(date(2026, 12, 23), now)
+    assert theatre.date_error(date.max, now)
+    assert theatre.date_error(date.min, now)

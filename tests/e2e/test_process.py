@@ -333,7 +333,7 @@ def test_mongod_comes_back_although_its_first_restart_fails(tmp_path: Path) -> N
         ticket = book(service)
         binary.rename(tmp_path / "gone")
         os.kill(service.mongod_pid, signal.SIGKILL)
-        wait_until(lambda: any("Trying again" in line["message"] for line in service.logged()))
+        wait_until(lambda: any("Retrying" in line["message"] for line in service.logged()))
         (tmp_path / "gone").rename(binary)
         wait_until(lambda: view(service, ticket) == ticket)
 
@@ -345,7 +345,7 @@ def test_the_reason_of_a_failed_mongod_start_is_passed_on(tmp_path: Path) -> Non
     (database / "storage.bson").write_text("broken")
     message = refusal(tmp_path, free_port())
     assert "The embedded MongoDB does not start" in message
-    assert "it gives no reason" not in message
+    assert "no reason given" not in message
 
 
 def test_the_data_is_private_even_in_a_public_folder(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.running import Answer, Connection, Service, wait_until
 from tests.traffic import CAPACITY, House, put_movie_on_sale
 
 TIMINGS = [f"{hour:02}:00" for hour in range(9, 22)]
-LARGEST_PARTY = 4
+MAX_PARTY = 4
 _DAYS = [(date.today() + timedelta(days=day)).isoformat() for day in range(1, 3600)]  # noqa: DTZ011
 
 
@@ -144,7 +144,7 @@ class Customers:
         connection = self._service.connect()
         for number in count():
             house = self._houses[number % len(self._houses)]
-            people = random.randint(1, LARGEST_PARTY)
+            people = random.randint(1, MAX_PARTY)
             if self._leave.is_set() or not self._book(connection, house, people):
                 break
         connection.close()

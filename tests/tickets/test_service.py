@@ -270,11 +270,11 @@ class TestQuestions:
         with pytest.raises(InvalidRequest):
             service.slots(plays, date(2046, 11, 21))
 
-    def test_faults_are_those_of_fields(self, service: TicketService) -> None:
-        assert service.faults() == {}
-        assert service.faults(movie=3) == {}  # unknown, which is 404
-        faults = service.faults("15:00", day=date(2046, 11, 21), wanted=Wanted(5))
-        assert faults.keys() == {"timing", "date", "amount"}
+    def test_errors_are_those_of_fields(self, service: TicketService) -> None:
+        assert service.errors() == {}
+        assert service.errors(movie=3) == {}  # unknown, which is 404
+        errors = service.errors("15:00", day=date(2046, 11, 21), wanted=Wanted(5))
+        assert errors.keys() == {"timing", "date", "amount"}
 
     def test_a_ticket_counts_until_it_expires(self, service: TicketService, clock: Clock) -> None:
         sell(service, movie=1, amount=2)

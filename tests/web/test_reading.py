@@ -93,7 +93,7 @@ class TestEveryBadFieldAtOnce:
         answer = client.open(path, method=method, headers=sent, json=body)
         assert errors(answer).keys() == {*sent, *expected.split()}
 
-    def test_faults_found_by_the_service_use_the_names_in_the_request(
+    def test_errors_found_by_the_service_use_the_names_in_the_request(
         self, client: FlaskClient
     ) -> None:
         update = {"ticket_id": "A", "phone": "12", "timing_alter": "18:30", "date": "2020-01-01"}
