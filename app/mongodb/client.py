@@ -13,10 +13,8 @@ from pymongo import MongoClient, ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import (
     BulkWriteError,
-    ConfigurationError,
-    ConnectionFailure,
     DuplicateKeyError,
-    OperationFailure,
+    InvalidOperation,
     PyMongoError,
     WriteConcernError,
     WriteError,
@@ -60,42 +58,7 @@ _OUR_VALUES = {name.lower(): str(value).lower() for name, value in _OURS.items()
 UNAUTHORIZED = 13
 _POOL_SIZE = 100  # connections to each node, where the connection string does not say
 
-# Codes of server errors that pass: the node is starting, stopping, stepping down or gone, its disk
-# is full, a write was not acknowledged in time, an index or collection went away under a query, or
-# MongoDB does not accept our credentials or our rights (names as in MongoDB's error_codes.yml).
-_TRANSIENT_CODES = {
-    6,  # HostUnreachable
-    7,  # HostNotFound
-    11,  # UserNotFound
-    UNAUTHORIZED,
-    18,  # AuthenticationFailed
-    24,  # LockTimeout
-    31,  # RoleNotFound
-    43,  # CursorNotFound
-    50,  # MaxTimeMSExpired
-    64,  # WriteConcernFailed
-    89,  # NetworkTimeout
-    91,  # ShutdownInProgress
-    100,  # UnsatisfiableWriteConcern
-    133,  # FailedToSatisfyReadPreference
-    134,  # ReadConcernMajorityNotAvailableYet
-    175,  # QueryPlanKilled
-    189,  # PrimarySteppedDown
-    237,  # CursorKilled
-    262,  # ExceededTimeLimit
-    334,  # MechanismUnavailable
-    391,  # ReauthenticationRequired
-    8000,  # AtlasError
-    9001,  # SocketException
-    10107,  # NotWritablePrimary
-    11600,  # InterruptedAtShutdown
-    11602,  # InterruptedDueToReplStateChange
-    13435,  # NotPrimaryNoSecondaryOk
-    13436,  # NotPrimaryOrSecondary
-    14031,  # OutOfDiskSpace
-}
 _DUPLICATE_KEY = 11000
-_ILLEGAL_OPERATION = 20
 
 _MAX_REASON_CHARACTERS = 500  # characters
 _REPEAT_SECONDS = 60  # in which a reason that comes and goes is logged once
@@ -159,24 +122,11 @@ def _options(uri: str) -> Iterator[tuple[str, str]]:
 
 
 def is_outage(error: PyMongoError) -> bool:
-    """Return whether `error` means that MongoDB cannot serve now, rather than a bug of ours."""
-    # A name that DNS does not know, and a server that is too old, are errors of configuration.
-    if isinstance(error, ConnectionFailure | ConfigurationError) or error.timeout:
-        return True
-    if error.has_error_label("RetryableWriteError"):
-        return True
-    if not isinstance(error, OperationFailure):
-        return False
-    # A standalone that goes away during the handshake is taken for a replica set at the retry.
-    is_standalone = error.code == _ILLEGAL_OPERATION and "retryable writes" in str(error)
-    return is_standalone or not _TRANSIENT_CODES.isdisjoint(_codes(error))
+    """Return whether MongoDB does not serve; a duplicate key and a closed client are our bugs.
 
-
-def _codes(error: OperationFailure) -> Iterator[int | None]:
-    """Yield the code of `error`, and those within it when it stands for several."""
-    yield error.code
-    for kind in ("writeErrors", "writeConcernErrors"):
-        yield from (each["code"] for each in (error.details or {}).get(kind, ()))
+    Whatever else it refuses, for want of a primary, disk, rights or anything, it may accept later.
+    """
+    return not isinstance(error, DuplicateKeyError | InvalidOperation)
 
 
 def describe(error: PyMongoError) -> str:

@@ -39,9 +39,9 @@ OUTAGES = [
     pymongo_errors.OperationFailure("secret", 11600),
     pymongo_errors.OperationFailure("secret", 13),  # rights withdrawn
     pymongo_errors.OperationFailure("secret", 18),  # password changed
-    pymongo_errors.OperationFailure("secret", 391),
-    pymongo_errors.OperationFailure("secret", 8000),
     pymongo_errors.OperationFailure("secret", 175),  # collection dropped under a query
+    pymongo_errors.WriteError("secret", 121),  # a validator that somebody has set
+    pymongo_errors.OperationFailure("secret", 999_999),  # of a MongoDB to come
     pymongo_errors.ConfigurationError("secret"),  # a name that DNS does not know
     pymongo_errors.OperationFailure(  # a standalone that has just gone away
         "secret: This MongoDB deployment does not support retryable writes.", 20
@@ -52,9 +52,8 @@ BUGS = [
     ValueError("secret"),
     KeyError("secret"),
     RecursionError("secret"),
-    pymongo_errors.OperationFailure("secret", 2),
-    pymongo_errors.OperationFailure("secret", 20),
     pymongo_errors.DuplicateKeyError("secret", 11000),
+    pymongo_errors.InvalidOperation("secret"),
 ]
 REQUESTS: list[Callable[[FlaskClient], Any]] = [
     lambda client: client.get("/"),
