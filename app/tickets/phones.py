@@ -34,8 +34,9 @@ def parse_phone(text: str, region: str) -> Phone:
     """Read a phone number as people paste it, in `region` (such as IN) when it has no `+`.
 
     Spaces, hyphens and dashes of any kind, full-width forms and digits of any script are accepted,
-    and so are a leading `tel:` and a trailing extension. Raises ValueError when libphonenumber does not call the number
-    valid, or when there are other letters, which libphonenumber itself would skip or dial.
+    and so are a leading `tel:` and a trailing extension. Raises ValueError when libphonenumber does
+    not call the number valid, or when there are other letters, which libphonenumber itself would
+    skip or dial.
     """
     message = (
         f"Not a valid phone number for {region}. "

@@ -110,7 +110,9 @@ def test_each_customer_of_a_mixed_batch_gets_their_own_answer(
 
 def test_a_document_that_mongodb_refuses_is_nobody_elses_error(theatre: Theatre) -> None:
     houses = [theatre.house() for _ in range(4)]
-    refused = [Customer(houses[0], None, "Mallory", (503, "database_unavailable")) for _ in range(20)]
+    refused = [
+        Customer(houses[0], None, "Mallory", (503, "database_unavailable")) for _ in range(20)
+    ]
     others = [
         Customer(house, None, f"Guest {number}", (201, None))
         for house in houses
