@@ -36,8 +36,8 @@ postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (UR
 screenshots: .venv/.dev docs/node_modules/.done ## the pages in a real browser, and the pictures in docs/screenshots
 	$(BIN)/pytest -s tests/contract/test_browser.py tests/browser --pictures docs/screenshots
 
-bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; fills in docs/benchmarks.md)
-	$(BIN)/python -m bench
+bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; writes docs/benchmarks.md)
+	$(BIN)/python -m bench $(if $(AGAINST),--against "$(AGAINST)")
 
 lint: .venv/.dev ## check style and types
 	$(BIN)/ruff check .

@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import re
 import statistics
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from math import inf, nan
@@ -110,10 +109,20 @@ class Turn(NamedTuple):
     mongodb: float
     generator: float
 
+    @property
+    def processor(self) -> float:
+        """The processor time of a response in all processes, in microseconds."""
+        return self.workers + self.mongodb
+
 
 def medians(turns: Iterable[Turn]) -> Turn:
     """Return the median of each value."""
     return Turn(*map(statistics.median, zip(*turns, strict=True)))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the least and the most of these values."""
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 @dataclass
@@ -152,18 +161,25 @@ class Row:
     def relative_rate(self, base: Row) -> list[str]:
         """Return two cells of a table: the median of the ratios of the rates, and their spread."""
         rates = [turn.rate for turn in self.ratios(base)]
-        return [f"**{statistics.median(rates):.2f}**", f"{min(rates):.2f} to {max(rates):.2f}"]
+        return [f"**{statistics.median(rates):.2f}**", spread(rates)]
 
 
-def take_turns(rows: Sequence[Row], rounds: int, seconds: float) -> None:
-    """Measure all rows in each round, after a turn of each to warm up that does not count."""
-    for row in rows:
+def take_turns(
+    rows: Sequence[Row], rounds: int, seconds: float, progress: Callable[[float], None]
+) -> None:
+    """Measure all rows in each round, after a turn of each to warm up that does not count.
+
+    `progress` is called between turns, with the share of the time that has passed.
+    """
+    total = len(rows) * (1 + rounds * seconds)
+    for number, row in enumerate(rows, 1):
         row.take_turn(1)
+        progress(number / total)
     for number in range(rounds):
         first = number % len(rows)  # rotated, so that no row always follows the same one
-        for row in [*rows[first:], *rows[:first]]:
+        for taken, row in enumerate([*rows[first:], *rows[:first]], 1):
             row.turns.append(row.take_turn(seconds))
-        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+            progress((len(rows) + (number * len(rows) + taken) * seconds) / total)
 
 
 def _connect(port: int) -> socket.socket:

@@ -1,66 +1,144 @@
-"""The report: tables that are printed, and filled into docs/benchmarks.md between its markers."""
+"""The report: sections and targets that are printed, and the page that is made of them."""
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from importlib.metadata import version
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from string import Template
+from typing import Literal, NamedTuple
 
-_PACKAGES = ("Flask", "pymongo", "gunicorn", "gevent", "granian", "fastapi", "uvicorn")
+_PAGE = Path(__file__).with_name("page.md")
+
+
+class Picture(NamedTuple):
+    """A picture: its name, what it shows, and what draws it into a file."""
+
+    name: str
+    shows: str
+    draw: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure to reach; `reason` says why it is missed, from what has been measured."""
+
+    what: str
+    measured: float
+    sign: Literal["≥", "≤"]
+    limit: float
+    reason: Callable[[], str]
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure, as it is printed, reaches the limit."""
+        measured, limit = round(self.measured, 2), round(self.limit, 2)
+        return measured >= limit if self.sign == "≥" else measured <= limit
+
+    def cells(self) -> list[str]:
+        """Return its row of the table."""
+        verdict = "met" if self.met else "**missed**"
+        return [self.what, f"{self.sign} {self.limit:.2f}", f"{self.measured:.2f}", verdict]
 
 
 class Report:
-    """The tables of a run, by name, and the targets that it met or missed."""
+    """What a run measured, in the order of its parts."""
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         """Facts about the run itself, by name."""
-        self._tables: dict[str, str] = {}
-        self._targets: list[list[str]] = []
-        self._pictures: list[Callable[[], None]] = []
+        self.profile: dict[str, Mapping[str, float]] = {}
+        """Microseconds of a request by what takes them, for each workload."""
+        self._sections: list[str] = []
+        self._targets: list[Target] = []
+        self._pictures: list[Picture] = []
 
-    def table(self, name: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Add a table in Markdown, its numbers to the right, and print it."""
-        marks = ["---", *["---:"] * (len(header) - 1)]
-        lines = [f"| {' | '.join(cells)} |" for cells in (header, marks, *rows)]
-        self._tables[name] = "\n".join(lines)
-        print(f"\n{name}\n\n{self._tables[name]}\n", flush=True)
+    def add(
+        self,
+        title: str,
+        text: str,
+        header: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        picture: Picture | None = None,
+    ) -> None:
+        """Add a section, and print it."""
+        section = f"## {title}\n\n{wrapped(text)}\n\n{table(header, rows)}\n"
+        print(section, flush=True)
+        if picture:
+            section += f"\n![{picture.shows}](screenshots/{picture.name}.svg)\n"
+            self._pictures.append(picture)
+        self._sections.append(section)
 
-    def picture(self, draw: Callable[[], None]) -> None:
-        """Add a picture, which is drawn when the tables are filled in."""
-        self._pictures.append(draw)
+    def target(
+        self,
+        what: str,
+        measured: float,
+        sign: Literal["≥", "≤"],
+        limit: float,
+        reason: Callable[[], str],
+    ) -> None:
+        """Add a target; the reason is asked for at the end, and only where it is missed."""
+        self._targets.append(Target(what, measured, sign, limit, reason))
 
-    def target(self, what: str, measured: float, sign: Literal["≥", "≤"], limit: float) -> None:
-        """Add a target, and whether it was met."""
-        met = measured >= limit if sign == "≥" else measured <= limit
-        verdict = "met" if met else "**missed**"
-        self._targets.append([what, f"{sign} {limit:.2f}", f"{measured:.2f}", verdict])
+    def targets(self) -> str:
+        """Return the table of the targets, and the reason of each that is missed."""
+        missed = [target for target in self._targets if not target.met]
+        met = len(self._targets) - len(missed)
+        lines = [
+            f"{met} of {plural(len(self._targets), 'target')} met.",
+            "",
+            table(["", "target", "measured", ""], (target.cells() for target in self._targets)),
+        ]
+        if missed:
+            lines += ["", "Why the others are missed:", ""]
+            lines += [wrapped(f"- **{target.what}**: {target.reason()}") for target in missed]
+        return "\n".join(lines)
 
-    def finish(self) -> None:
-        """Add the tables of the targets and of the run itself."""
-        self.table("targets", ["", "target", "measured", ""], self._targets)
-        cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-        facts = {
-            "date": f"{datetime.now().astimezone():%Y-%m-%d}",
-            "machine": f"{cores} cores, {memory / 2**30:.0f} GiB, {platform.platform()}",
-            "versions": f"Python {platform.python_version()}, {versions}",
-        }
-        self.table("run", ["", ""], (facts | self.facts).items())
+    def page(self, setup: Mapping[str, object], warnings: Sequence[str] = ()) -> str:
+        """Return the whole page, the warnings on top; `setup` is how everything was measured."""
+        return Template(_PAGE.read_text()).substitute(
+            setup,
+            warnings="".join(f"> **{warning}**\n\n" for warning in warnings),
+            facts=table(["", ""], self.facts.items()),
+            targets=self.targets(),
+            sections="\n".join(self._sections),
+        )
 
-    def write(self, document: Path) -> None:
-        """Fill the tables in; raises ValueError when the document has no place for one of them."""
-        text = document.read_text()
-        for name, table in self._tables.items():
-            before, start, rest = text.partition(f"<!-- table: {name} -->\n")
-            _, end, after = rest.partition("<!-- end -->")
-            if not end:
-                raise ValueError(f"{document} has no place for the table {name}")
-            text = f"{before}{start}{table}\n{end}{after}"
-        document.write_text(text)
-        for draw in self._pictures:
-            draw()
+    def write(self, folder: Path, page: str) -> None:
+        """Write the page and draw its pictures."""
+        (folder / "screenshots").mkdir(parents=True, exist_ok=True)
+        for picture in self._pictures:
+            picture.draw(folder / f"screenshots/{picture.name}.svg")
+        (folder / "benchmarks.md").write_text(page)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown, its figures to the right."""
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, marks, *rows))
+
+
+def wrapped(text: str) -> str:
+    """Return a text with its lines broken where they are too long."""
+    return "\n".join(
+        textwrap.fill(
+            line,
+            width=118,
+            subsequent_indent="  " if line.startswith("- ") else "",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.splitlines()
+    )
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number and its noun: "1 round", "5 rounds"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: "a", "a and b", "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

@@ -21,6 +21,8 @@ from app.mongodb.embedded import EmbeddedMongoDB
 HOST = "127.0.0.1"
 PROJECT = Path(__file__).parent.parent
 ADVANCE_DAYS = 3650  # the most that the box office allows, so that there are enough houses to fill
+WORKERS = 2  # of every server
+THREADS = 4  # of each of Granian's workers
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Contender:
 
 
 _GRANIAN = (
-    "-m granian --interface wsgi --workers 2 --blocking-threads 4 --http 1 --no-ws"
+    f"-m granian --interface wsgi --workers {WORKERS} --blocking-threads {THREADS} --http 1 --no-ws"
     f" --log-level warning --host {HOST} --port {{port}} bench.contenders"
 )
 _GUNICORN = f"-m gunicorn --bind {HOST}:{{port}} bench.contenders"  # with our gunicorn.conf.py
 _UVICORN = (
-    "-m uvicorn --workers 2 --no-access-log --log-level warning"
+    f"-m uvicorn --workers {WORKERS} --no-access-log --log-level warning"
     f" --host {HOST} --port {{port}} bench.contenders"
 )
 BOX_OFFICE = Contender("box office", "root.py")
@@ -87,7 +89,7 @@ def running(
         "MONGODB_DATABASE": database,
         "HOST": HOST,
         "PORT": str(port),
-        "WORKERS": "2",
+        "WORKERS": str(WORKERS),
         "ADVANCE_DAYS": str(ADVANCE_DAYS),
         "LOG_LEVEL": "warning",
         **(settings or {}),

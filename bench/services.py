@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import time
@@ -15,9 +16,11 @@ import gevent
 
 from app.domain.showings import Showing
 from bench.load import CONNECTIONS, ask, request, send
-from bench.parts import Run
-from bench.picture import draw
-from bench.servers import BOX_OFFICE, PROJECT, Contender, Server, running
+from bench.picture import Line, line_chart
+from bench.reasons import lost_inserts
+from bench.report import Picture, plural
+from bench.run import Run
+from bench.servers import BOX_OFFICE, WORKERS, Contender, Server, running
 from bench.workloads import booking, showings
 
 NUMBERS = (1, 2, 4)  # of services, each with two workers
@@ -27,7 +30,7 @@ _random = random.Random(6)  # noqa: S311 (the same order in every run)
 class Sale(NamedTuple):
     """Houses of one size, and the bookings that sell them out.
 
-    `most` is the target for four services, in inserts per ticket.
+    `most` is the target for the most services, in inserts per ticket.
     """
 
     title: str
@@ -67,25 +70,62 @@ SALES = (
 
 
 def services(run: Run) -> None:
-    """Count the inserts per ticket, and the tickets per second, with 1, 2 and 4 services."""
-    table, lines = [], {}
-    contenders = [BOX_OFFICE, run.before] if run.before else [BOX_OFFICE]
-    for sale in SALES:
-        for contender in contenders:
-            if contender is run.before and sale.largest_party > 1:
-                continue  # it sells no parties
-            measured = [_sell(run, contender, sale, number) for number in NUMBERS]
-            cells = [f"**{inserts:.2f}** · {rate:,.0f}" for inserts, rate in measured]
-            table.append([sale.title, contender.name, *cells])
-            lines[f"{sale.title}, {contender.name}"] = [inserts for inserts, _ in measured]
-            if contender is BOX_OFFICE:
-                one, *_, four = measured
-                run.report.target(f"{sale.title}: inserts, one service", one[0], "≤", 1.1)
-                run.report.target(f"{sale.title}: inserts, four", four[0], "≤", sale.most)
-    header = ["", "", *(f"{number} service{'s' * (number > 1)}" for number in NUMBERS)]
-    run.report.table("services", header, table)
-    picture = PROJECT / "docs/screenshots/bench-services.svg"
-    run.report.picture(partial(draw, picture, "Inserts per ticket", NUMBERS, "services", lines))
+    """Count the inserts per ticket, and the tickets per second, with several services."""
+    table, lines = [], []
+    # The older version sells no parties.
+    sellers = [
+        (sale, contender)
+        for sale in SALES
+        for contender in run.services
+        if contender is BOX_OFFICE or sale.largest_party == 1
+    ]
+    for number, (sale, contender) in enumerate(sellers):
+        measured = []
+        for step, services in enumerate(NUMBERS):
+            run.progress.at((number + step / len(NUMBERS)) / len(sellers))
+            measured.append(_sell(run, contender, sale, services))
+        cells = [f"**{inserts:.2f}** · {rate:,.0f}" for inserts, rate in measured]
+        table.append([sale.title, contender.name, *cells])
+        lines.append(
+            Line(
+                f"{sale.title}, {contender.name}",
+                [inserts for inserts, _ in measured],
+                SALES.index(sale),
+                dashed=contender is not BOX_OFFICE,
+            )
+        )
+        if contender is BOX_OFFICE:
+            for services, (inserts, _), most in (
+                (NUMBERS[0], measured[0], 1.1),
+                (NUMBERS[-1], measured[-1], sale.most),
+            ):
+                run.report.target(
+                    f"{sale.title}: inserts per ticket, {plural(services, 'service')}",
+                    inserts,
+                    "≤",
+                    most,
+                    partial(lost_inserts, inserts, WORKERS * services),
+                )
+    run.report.add(
+        "Cost against the number of services",
+        f"What a ticket costs when several services of {WORKERS} workers each sell the same houses,"
+        f" to {CONNECTIONS} connections in total: inserts per ticket (1 is the least) · tickets per"
+        f" second. All services share the machine's {os.cpu_count()} cores."
+        " [Decision 9](decisions/0009-the-order-of-seats.md) explains how seats are chosen.",
+        ["", "", *(plural(number, "service") for number in NUMBERS)],
+        table,
+        Picture(
+            "bench-services",
+            "Inserts per ticket against the number of services",
+            partial(
+                line_chart,
+                title="Inserts per ticket",
+                labels=("services", "inserts"),
+                x=NUMBERS,
+                lines=lines,
+            ),
+        ),
+    )
 
 
 def _sell(run: Run, contender: Contender, sale: Sale, number: int) -> tuple[float, float]:
@@ -99,7 +139,7 @@ def _sell(run: Run, contender: Contender, sale: Sale, number: int) -> tuple[floa
         for server in servers:
             ask(server.port, request("GET", "/"))
         unsold = showings()
-        turns = [_turn(servers, sale, unsold) for _ in range(min(run.rounds, 3))]
+        turns = [_turn(servers, sale, unsold) for _ in range(run.length.rounds)]
     inserts, rates = zip(*turns, strict=True)
     return statistics.median(inserts), statistics.median(rates)
 

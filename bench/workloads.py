@@ -9,6 +9,8 @@ from itertools import cycle, islice, repeat
 from types import MappingProxyType
 from typing import Any
 
+import pymongo
+
 from app.config import Settings
 from app.domain.seating import House
 from app.domain.showings import Calendar, Play, Showing
@@ -18,8 +20,12 @@ from bench.servers import ADVANCE_DAYS, Server
 CAPACITY = 20  # seats of a showing, as the assignment has it
 SEATS_PER_ROW = 5
 HOUSES = 50  # showings that fill at the same time, and full ones that refuse
+PURCHASES = 2000  # showings of movies that sell, so many that all of them stay nearly empty
+SCREEN = 996  # seats of each of them
+FILL_SECONDS = 300  # for MongoDB to store what a part needs; much less is allowed to a request
 
 _settings = Settings()  # the defaults, which the servers use, too
+SHOWINGS_A_DAY = len(_settings.show_times)
 _calendar = Calendar(_settings.theatre_timezone, ADVANCE_DAYS)
 _today = _calendar.local(datetime.now(UTC)).date()
 _random = random.Random(6)  # noqa: S311 (the same order in every run)
@@ -64,13 +70,12 @@ def of_box_office(server: Server) -> dict[str, Workload]:
     send(server.port, filling(iter(full)), CONNECTIONS)
     tickets = [ticket["ticket_id"] for each in full for ticket in ask(server.port, view(each))]
     for movie in range(1, 14):
-        ask(server.port, request("POST", "/api/screens", {"seats": 996}))
+        ask(server.port, request("POST", "/api/screens", {"seats": SCREEN}))
         ask(server.port, request("POST", "/api/movies", {"screen": movie, "showtime": "18:00"}))
         ask(server.port, request("PUT", "/api/tickets", {"movie": movie}))
-    # There are enough of these showings for all of them to stay nearly empty.
     purchases = [
         request("POST", "/api/tickets", {"movie": number % 13 + 1, "date": f"{showing.date}"})
-        for number, showing in enumerate(islice(showings(), 2000))
+        for number, showing in enumerate(islice(showings(), PURCHASES))
     ]
     return {
         "booking": Workload(server, filling(unsold), 201),
@@ -81,3 +86,12 @@ def of_box_office(server: Server) -> dict[str, Workload]:
         "purchase": Workload(server, cycle(purchases), 201),
         "ticket": Workload(server, cycle(request("GET", f"/tickets/{t}") for t in tickets), 200),
     }
+
+
+def prepare_rival(server: Server) -> None:
+    """Create the index that its counts need, and the slots that it looks up."""
+    slots = ({**identity(each), "booked": 0} for each in showings())
+    with pymongo.timeout(FILL_SECONDS):
+        for name in ("slots", "tickets"):
+            server.database[name].create_index(["timing", "date"])
+        server.database["slots"].insert_many(slots)
