@@ -106,7 +106,7 @@ def movies(run: Run) -> None:
                 for movie in range(1, houses + 1)
             ] * sold
             send(server.port, iter(seats), CONNECTIONS)
-            # The older version has one house for each movie, whatever the date.
+            # The older version has one house for each movie, for all dates.
             question = request("GET", f"/api/movies{'' if number else f'?date={tomorrow}'}")
             rows[contender.name] = Row(Workload(server, repeat(question), 200), connections)
         run.take_turns(list(rows.values()))

@@ -23,7 +23,7 @@ def dearer_than_bare(each: Turn, bare: Turn, profile: Mapping[str, float] | None
     parts = {
         "gunicorn and gevent": profile["server"],
         "Flask": profile["Flask"],
-        "our own code": profile["own code"],
+        "our code": profile["own code"],
         "reading fields": profile["reading"],
     }
     largest_first = sorted(parts, key=parts.__getitem__, reverse=True)

@@ -108,9 +108,9 @@ class Report:
     def write(self, folder: Path, page: str) -> None:
         """Write the page and draw its pictures."""
         (folder / "screenshots").mkdir(parents=True, exist_ok=True)
+        (folder / "benchmarks.md").write_text(page)
         for picture in self._pictures:
             picture.draw(folder / f"screenshots/{picture.name}.svg")
-        (folder / "benchmarks.md").write_text(page)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

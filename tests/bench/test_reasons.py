@@ -18,7 +18,7 @@ def test_dearer_request_names_what_it_pays_for() -> None:
     text = reasons.dearer_than_bare(turn(631, 159), turn(311, 206), PROFILE)
     assert text.startswith("A request takes 790 µs of processor time, the bare insert 517 µs.")
     assert (
-        "951 µs include gunicorn and gevent (252 µs), Flask (152 µs), our own code (104 µs) and"
+        "951 µs include gunicorn and gevent (252 µs), Flask (152 µs), our code (104 µs) and"
         " reading fields (75 µs)." in text
     )
 
@@ -50,7 +50,7 @@ def test_request_that_is_not_dearer_tells_how_the_rounds_varied() -> None:
     assert text.endswith("from 0.90 to 1.20.")
 
 
-def test_lone_client_is_told_its_latencies() -> None:
+def test_lone_client_has_its_latencies() -> None:
     assert "1.8 ms now, 1.1 ms then" in reasons.slower_alone(turn(p50=1.8), turn(p50=1.1))
 
 
