@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run unit test process race faults contract postman screenshots bench lint format lock clean
+.PHONY: help run unit test mutants process race faults contract postman screenshots bench lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,23 +18,26 @@ test: .venv/.dev ## install what the tests need, and run them (about a minute)
 unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
 	$(BIN)/pytest -m "not slow"
 
+mutants: .venv/.dev ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
+	$(BIN)/python -m tests.mutants $(or $(MODULE),$(error Name a module: make mutants MODULE=app/domain/showings.py)) $(TESTS)
+
 process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers
 	$(BIN)/pytest $(PARALLEL) tests/e2e
 
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
-	$(BIN)/pytest tests/race --rounds 20 --churn-seconds 60
+	$(BIN)/pytest $(LONG) tests/race --rounds 20 --churn-seconds 60
 
 faults: .venv/.dev ## break nodes, connections, workers and disks under load (writes docs/faults.md)
-	$(BIN)/pytest -rs tests/faults --rounds 10 --report docs/faults.md
+	$(BIN)/pytest $(LONG) -rs tests/faults --rounds 10 --report docs/faults.md
 
 contract: .venv/.dev docs/node_modules/.done ## lint the OpenAPI document, and check a live service against it
-	$(BIN)/pytest -s tests/contract/test_openapi_linters.py tests/contract/test_schemathesis.py
+	$(BIN)/pytest $(LONG) -s tests/contract/test_openapi_linters.py tests/contract/test_schemathesis.py
 
 postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (URL=… for your own service)
-	$(BIN)/pytest -s tests/contract/test_postman.py --url "$(URL)"
+	$(BIN)/pytest $(LONG) -s tests/contract/test_postman.py --url "$(URL)"
 
 screenshots: .venv/.dev docs/node_modules/.done ## the pages in a real browser, and the pictures in docs/screenshots
-	$(BIN)/pytest -s tests/contract/test_browser.py tests/browser --pictures docs/screenshots
+	$(BIN)/pytest $(LONG) -s tests/contract/test_browser.py tests/browser --pictures docs/screenshots
 
 bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; writes docs/benchmarks.md)
 	$(BIN)/python -m bench $(if $(AGAINST),--against "$(AGAINST)")
@@ -83,5 +86,6 @@ docs/node_modules/.done: docs/package-lock.json
 	$(INSTALL) requirements-bench.txt
 	@touch $@
 
+LONG := --timeout 900
 PARALLEL := --numprocesses auto --maxprocesses 4
 INSTALL := $(BIN)/pip install --disable-pip-version-check --requirement

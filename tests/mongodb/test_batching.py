@@ -263,6 +263,7 @@ def test_nothing_is_remembered_of_a_request() -> None:
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("UNDER_GEVENT" in os.environ, reason="it runs the others")
 def test_all_of_this_holds_under_gevent() -> None:
     under_gevent = subprocess.run(
