@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 import tzlocal
 
 from app.config import SettingError, Settings, usable_cores
-from app.mongodb.client import log_ignored_options, open_client
 
 
 def test_the_defaults() -> None:
@@ -275,91 +273,6 @@ def test_what_pymongo_refuses_is_reported_in_one_line_without_secrets(uri: str, 
 )
 def test_what_pymongo_accepts_is_accepted(uri: str) -> None:
     assert Settings.from_environ({"MONGODB_URI": uri}).mongodb_uri == uri
-
-
-UNSAFE = {
-    "readPreference": "secondaryPreferred",
-    "readPreferenceTags": "dc:east",
-    "maxStalenessSeconds": "120",
-    "readConcernLevel": "available",
-    "w": "0",
-    "journal": "false",
-    "fsync": "true",
-    "wTimeoutMS": "1",
-    "retryReads": "false",
-    "retryWrites": "false",
-    "timeoutMS": "60000",
-    "connectTimeoutMS": "1",
-    "serverSelectionTimeoutMS": "1",
-    "socketTimeoutMS": "1",
-    "waitQueueTimeoutMS": "1",
-    "heartbeatFrequencyMS": "600000",
-    "tz_aware": "false",
-    "datetime_conversion": "DATETIME_MS",
-    "unicode_decode_error_handler": "ignore",
-    "connect": "true",
-}
-
-
-@pytest.mark.parametrize("written", [str, str.lower, str.upper])
-@pytest.mark.parametrize("option", UNSAFE)
-def test_an_option_that_guarantees_depend_on_cannot_be_changed(
-    option: str, written: Callable[[str], str], caplog: pytest.LogCaptureFixture
-) -> None:
-    uri = f"mongodb://db/?{written(option)}={UNSAFE[option]}"
-    with open_client("mongodb://db/") as plain, open_client(uri) as client:
-        for name in (
-            *("codec_options", "read_preference", "read_concern", "write_concern"),
-            *("retry_reads", "retry_writes", "timeout", "connect", "heartbeat_frequency"),
-            *("server_selection_timeout",),
-        ):
-            assert getattr(client.options, name) == getattr(plain.options, name)
-        ours, theirs = plain.options.pool_options, client.options.pool_options
-        for name in ("connect_timeout", "socket_timeout", "wait_queue_timeout"):
-            assert getattr(theirs, name) == getattr(ours, name)
-    log_ignored_options(uri)
-    (record,) = caplog.records
-    assert record.getMessage().endswith(f"ignored: {written(option)}")
-
-
-def test_one_warning_names_all_options_that_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    options = "&".join(f"{name}={value}" for name, value in UNSAFE.items())
-    log_ignored_options(f"mongodb://user:secret@db/?appName=x&{options}")
-    (record,) = caplog.records
-    assert record.levelname == "WARNING"
-    assert record.getMessage().endswith(f"ignored: {', '.join(UNSAFE)}")
-
-
-def test_options_that_agree_with_ours_cause_no_warning(caplog: pytest.LogCaptureFixture) -> None:
-    log_ignored_options(
-        "mongodb+srv://user:secret@db/?retryWrites=true&w=majority&appName=x&readPreference=primary"
-        "&timeoutMS=4000&journal=true&tls=true"
-    )
-    assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("options", "sizes"),
-    [
-        ("", (0, 100)),
-        ("?minPoolSize=20", (20, 100)),
-        ("?minPoolSize=200", (200, 200)),
-        ("?maxPoolSize=7", (0, 7)),
-    ],
-)
-def test_the_pool_is_as_large_as_the_connection_string_asks(
-    options: str, sizes: tuple[int, int]
-) -> None:
-    with open_client(f"mongodb://db/{options}") as client:
-        pool = client.options.pool_options
-        assert (pool.min_pool_size, pool.max_pool_size) == sizes
-
-
-def test_other_options_are_honoured() -> None:
-    with open_client("mongodb://db/?replicaSet=rs0&appName=lobby&maxIdleTimeMS=5000") as client:
-        assert client.options.replica_set_name == "rs0"
-        assert client.options.pool_options.appname == "lobby"
-        assert client.options.pool_options.max_idle_time_seconds == 5
 
 
 @pytest.mark.parametrize(
