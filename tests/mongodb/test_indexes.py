@@ -1,4 +1,4 @@
-"""Indexes that are lost, or cannot be created, while the service runs: on a real MongoDB."""
+"""Indexes that are lost, or cannot be created, while the service runs; most on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pymongo
 import pymongo.errors
 import pytest
 from flask.testing import FlaskClient
 from pymongo import IndexModel
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure, PyMongoError
 
 from app import create_app
 from app.config import Settings
@@ -379,3 +381,129 @@ def test_requests_that_wait_share_one_failure() -> None:
         with ThreadPoolExecutor(20) as pool:
             began = pool.map(ensure, range(20), timeout=3)  # 10 s, if each had to wait in turn
             list(began)
+
+
+class StubCollection:
+    """Creates indexes, or fails; counts how often it was asked to."""
+
+    def __init__(self) -> None:
+        self.database = SimpleNamespace(client="client")
+        self.failure: PyMongoError | None = None
+        self.asked = 0
+
+    def create_indexes(self, indexes: list[IndexModel]) -> None:
+        assert indexes == [KEY]
+        self.asked += 1
+        if self.failure:
+            raise self.failure
+
+
+class TestHowOftenMongoDBIsAsked:
+    @pytest.fixture
+    def seconds(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """The time, to be set; each look at it takes a thousandth."""
+        now = [1000.0]
+
+        def monotonic() -> float:
+            now[0] += 0.001
+            return now[0]
+
+        monkeypatch.setattr("app.mongodb.indexes.time", SimpleNamespace(monotonic=monotonic))
+        return now
+
+    @pytest.fixture
+    def renewed(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """The clients whose connections were renewed."""
+        clients: list[Any] = []
+        monkeypatch.setattr("app.mongodb.indexes.renew_connections", clients.append)
+        return clients
+
+    @pytest.fixture
+    def stub(self) -> StubCollection:
+        return StubCollection()
+
+    @pytest.fixture
+    def indexes(self, stub: StubCollection) -> Indexes:
+        return Indexes(cast(Collection[Any], stub), unique=[KEY])
+
+    def test_indexes_are_looked_at_again_after_two_seconds(
+        self, seconds: list[float], stub: StubCollection, indexes: Indexes
+    ) -> None:
+        for ahead, asked in ((0, 1), (1.9, 1), (0.2, 2), (1.9, 2), (0.2, 3)):
+            seconds[0] += ahead
+            indexes.ensure()
+            assert stub.asked == asked
+        indexes.ensure(max_age=0)
+        assert stub.asked == 4
+
+    def test_a_refusal_holds_for_two_seconds(
+        self, seconds: list[float], stub: StubCollection, indexes: Indexes, renewed: list[Any]
+    ) -> None:
+        stub.failure = OperationFailure("no", 67)
+        for ahead, asked in ((0, 1), (1.9, 1), (0.2, 2)):
+            seconds[0] += ahead
+            with pytest.raises(CannotBeUsed, match="no"):
+                indexes.ensure()
+            assert stub.asked == asked
+        stub.failure = None
+        seconds[0] += 2.1
+        indexes.ensure()
+        assert stub.asked == 3
+        assert not renewed
+
+    def test_after_an_outage_each_request_asks_again(
+        self, seconds: list[float], stub: StubCollection, indexes: Indexes
+    ) -> None:
+        stub.failure = AutoReconnect("away")
+        for asked in (1, 2, 3):
+            with pytest.raises(CannotBeUsed, match="away"):
+                indexes.ensure()
+            assert stub.asked == asked
+        stub.failure = None
+        indexes.ensure()
+        stub.failure = AutoReconnect("away again")
+        seconds[0] += 2.1
+        with pytest.raises(CannotBeUsed, match="away again"):
+            indexes.ensure()
+        with pytest.raises(CannotBeUsed, match="away again"):  # although they were seen before
+            indexes.ensure()
+
+    def test_without_rights_connections_authenticate_again(
+        self, seconds: list[float], stub: StubCollection, indexes: Indexes, renewed: list[Any]
+    ) -> None:
+        stub.failure = OperationFailure("not authorized", UNAUTHORIZED)
+        with pytest.raises(CannotBeUsed):
+            indexes.ensure()
+        assert renewed == ["client"]
+
+    @pytest.mark.parametrize("failure", [OperationFailure("no", 67), AutoReconnect("away")])
+    def test_nothing_is_read_while_they_cannot_be_created(
+        self, stub: StubCollection, indexes: Indexes, failure: PyMongoError
+    ) -> None:
+        stub.failure = failure
+        with pytest.raises(CannotBeUsed):
+            indexes.collection  # noqa: B018 (the property raises)
+
+    def test_duplicates_can_be_read(self, stub: StubCollection, indexes: Indexes) -> None:
+        stub.failure = DuplicateKeyError("E11000", 11000)
+        assert cast(object, indexes.collection) is stub
+        with pytest.raises(CannotBeUsed):
+            indexes.ensure()
+
+    @pytest.mark.parametrize("failure", [None, OperationFailure("no", 67)])
+    def test_nobody_waits_for_others_longer_than_an_attempt_takes(
+        self,
+        seconds: list[float],
+        stub: StubCollection,
+        indexes: Indexes,
+        monkeypatch: pytest.MonkeyPatch,
+        failure: PyMongoError | None,
+    ) -> None:
+        monkeypatch.setattr("app.mongodb.indexes._LONGEST_ATTEMPT", 0.01)
+        stub.failure = failure
+        if failure:
+            with pytest.raises(CannotBeUsed):
+                indexes.ensure()
+        seconds[0] += 2.1
+        with indexes._lock, pytest.raises(CannotBeUsed, match="no" if failure else "timed out"):
+            indexes.ensure()
