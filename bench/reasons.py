@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.load import Turn, spread
 from bench.report import listed
 
-FAULT = "This is a fault of the box office: please report it."
+FAULT = "This is an error of the box office: please report it."
 
 
 def dearer_than_bare(each: Turn, bare: Turn, profile: Mapping[str, float] | None) -> str:

@@ -16,7 +16,7 @@ from app.mongodb.client import (
     is_outage,
     log_ignored_options,
     open_client,
-    reason_of,
+    describe,
     violates_index_on,
 )
 
@@ -196,7 +196,7 @@ class TestReason:
     def test_it_has_no_data_of_customers_and_nothing_that_changes(
         self, error: errors.PyMongoError, reason: str
     ) -> None:
-        assert reason_of(error) == reason
+        assert describe(error) == reason
 
 
 class TestOutageLog:

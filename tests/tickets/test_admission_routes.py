@@ -625,6 +625,15 @@ class TestIdempotencyKey:
         assert (admitted.status_code, admitted.json["seats"]) == (200, other["seats"])
         assert "Idempotency-Replayed" not in admitted.headers
 
+    def test_the_key_of_its_booking_is_free_for_its_admission(
+        self, client: FlaskClient, clock: Clock
+    ) -> None:
+        ticket = book(client, key=KEY)
+        clock.advance(hours=2)
+        assert admit(client, ticket, KEY).headers.get("Idempotency-Replayed") is None
+        assert admit(client, ticket, KEY).headers["Idempotency-Replayed"] == "true"
+        assert book(client, key=KEY) == view(client, ticket).json
+
     def test_a_refusal_does_not_use_up_the_key(self, client: FlaskClient, ticket: Any) -> None:
         assert_refused(admit(client, ticket, KEY, timing="17:00"), 409, "other_showing")
         assert admit(client, ticket, KEY).status_code == 200

@@ -170,11 +170,15 @@ def test_a_trailing_newline_is_refused(client: FlaskClient, path: str, field: st
     assert refused["errors"].keys() == {field}
 
 
-@pytest.mark.parametrize(("path", "field"), [pair for pair in FIELDS if pair[1] != "name"])
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [pair for pair in FIELDS if pair[1] not in ("name", "phone")],  # which may have them
+)
 def test_digits_of_another_script_are_refused(client: FlaskClient, path: str, field: str) -> None:
     devanagari = str.maketrans("0123456789", "०१२३४५६७८९")
-    value = (VALID[path][field] + "1").translate(devanagari)
-    answer = post(client, path, {**VALID[path], field: value})
+    value = VALID[path][field].replace("A", "1")
+    assert post(client, path, {**VALID[path], field: value}).status_code != 400
+    answer = post(client, path, {**VALID[path], field: value.translate(devanagari)})
     refused = assert_refused(answer, 400, "invalid_request")
     assert refused["errors"].keys() == {field}
 

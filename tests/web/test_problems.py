@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -80,6 +81,10 @@ REQUESTS: list[Callable[[FlaskClient], Any]] = [
     lambda client: client.post(
         "/update", json={"ticket_id": "A" * 22, "phone": "98765 43210", "timing_alter": "18:00"}
     ),
+    lambda client: client.get(f"/tickets/{'A' * 34}"),
+    lambda client: client.get(f"/tickets/{'A' * 34}/qr.svg"),
+    lambda client: client.patch(f"/tickets/{'A' * 34}", json={"timing": "18:00"}),
+    lambda client: client.delete(f"/tickets/{'A' * 34}"),
 ]
 
 
@@ -203,3 +208,30 @@ def test_a_malformed_request_id_is_replaced(client: FlaskClient, given: str) -> 
     made = client.get("/", headers={"X-Request-Id": given}).headers["X-Request-Id"]
     assert made
     assert made != given
+
+
+def test_a_request_that_waits_too_long_for_others_gets_503(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody made up this error: a read hangs, and the next one waits for it."""
+    store: TicketStore = client.application.extensions["tickets"]._store
+    hangs, may_end = threading.Event(), threading.Event()
+    find_all = store._find._run
+
+    def hang(ticket_ids: list[str]) -> Any:
+        hangs.set()
+        assert may_end.wait(10)
+        return find_all(ticket_ids)
+
+    monkeypatch.setattr(store._find, "_run", hang)
+    monkeypatch.setattr(store._find, "_patience", 0.01)
+    first = threading.Thread(target=store.get, args=["A" * 34])
+    first.start()
+    try:
+        assert hangs.wait(10)
+        answer = client.get(f"/tickets/{'A' * 34}")
+    finally:
+        may_end.set()
+        first.join()
+    assert assert_refused(answer, 503, "overloaded")["retryable"] is True
+    assert client.get(f"/tickets/{'A' * 34}").status_code == 404
