@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pytest
@@ -56,6 +57,19 @@ def rush(theatre: Theatre, house: House) -> list[Answer]:
     return theatre.all_at_once([house.booking()] * 300)
 
 
+def make_first_sales(theatre: Theatre) -> list[Answer]:
+    """Let as many buyers as a new house has seats buy one each, at once."""
+    house = theatre.house_of_movie(BUYERS)
+    return theatre.all_at_once([house.booking()] * BUYERS, clients=BUYERS)
+
+
+def free_a_seat(theatre: Theatre, house: House) -> tuple[Any, list[Answer]]:
+    """Delete a ticket of a full house while 30 others book; return it and all answers."""
+    first, *_ = book(theatre, house, *[1] * CAPACITY)
+    requests = [deleting(first), *[house.booking()] * 30]
+    return first, theatre.all_at_once(requests, clients=31)
+
+
 class TestSingles:
     def test_a_rush_sells_the_house_exactly(self, theatre: Theatre, rounds: int) -> None:
         for _ in range(rounds):
@@ -73,23 +87,28 @@ class TestSingles:
 
     def test_racing_first_sales_all_succeed(self, theatre: Theatre, rounds: int) -> None:
         for _ in range(rounds):
-            house = theatre.house_of_movie(BUYERS)
-            answers = theatre.all_at_once([house.booking()] * BUYERS, clients=BUYERS)
+            answers = make_first_sales(theatre)
             assert outcomes(answers) == {(201, None): BUYERS}
             assert seats_of(tickets_of(answers)) == list(range(1, BUYERS + 1))
+
+    def test_without_another_attempt_some_first_sales_fail(self, without: Without) -> None:
+        theatre = without("attempts")
+        assert goes_wrong(lambda: outcomes(make_first_sales(theatre))[201, None] < BUYERS)
 
     def test_a_seat_freed_in_a_full_house_is_sold_once(self, theatre: Theatre, rounds: int) -> None:
         for _ in range(rounds):
             house = theatre.house()
-            first, *_ = book(theatre, house, *[1] * CAPACITY)
-            requests = [deleting(first), *[house.booking()] * 30]
-            answers = theatre.all_at_once(requests, clients=31)
+            first, answers = free_a_seat(theatre, house)
             assert outcomes(answers).keys() <= {(204, None), (201, None), (409, "sold_out")}
             assert outcomes(answers)[204, None] == 1
             # None if all came before the seat was free.
             booked = tickets_of(answers) or book(theatre, house, 1)
             assert seats_of(booked) == first["seats"]
             assert seats_of(house.tickets(theatre)) == list(range(1, CAPACITY + 1))
+
+    def test_without_the_index_a_freed_seat_is_sold_twice(self, without: Without) -> None:
+        theatre = without("unique_seats")
+        assert goes_wrong(lambda: len(tickets_of(free_a_seat(theatre, theatre.house())[1])) > 1)
 
 
 @dataclass
@@ -173,6 +192,15 @@ class TestParties:
             movies = theatre.get(f"/api/movies?date={house.date}").body
             movie = next(each for each in movies if each["movie"] == house.movie)
             assert (movie["purchased_seats"], movie["free_seats"]) == (996, 0)
+
+    def test_without_the_index_buyers_buy_more_than_the_house_has(self, without: Without) -> None:
+        theatre = without("unique_seats")
+
+        def sells_too_many() -> bool:
+            answers = buy_out(theatre, theatre.house_of_movie(200))
+            return len(seats_of(tickets_of(answers))) > 200
+
+        assert goes_wrong(sells_too_many)
 
 
 def possible(party: Party, sold: Sequence[Party], seats: int) -> range:
@@ -287,19 +315,48 @@ class TestIdempotencyKeys:
         self, theatre: Theatre, rounds: int
     ) -> None:
         for number in range(rounds):
-            houses = [theatre.house(), theatre.house_of_movie(200)]
-            key = f"key-{number}-for-two-houses"
-            answers = theatre.all_at_once([house.booking(key) for house in houses * 50])
+            houses, answers = book_in_two_houses(theatre, f"key-{number}-for-two-houses")
             assert outcomes(answers) == {(201, None): 50, (422, "idempotency_key_reused"): 50}
             assert sum(len(house.tickets(theatre)) for house in houses) == 1
+
+    def test_without_the_index_it_gets_one_in_each_house(self, without: Without) -> None:
+        theatre = without("unique_keys")
+        attempts = count()
+
+        def sells_in_both() -> bool:
+            houses, _ = book_in_two_houses(theatre, f"key-{next(attempts)}-for-two-houses")
+            return all(house.tickets(theatre) for house in houses)
+
+        assert goes_wrong(sells_in_both)
 
     def test_one_free_seat_goes_to_one_key(self, theatre: Theatre, rounds: int) -> None:
         for number in range(rounds):
             house = theatre.house()
-            book(theatre, house, *[1] * (CAPACITY - 1))
-            keys = [f"last-seat-{number}-{name}" for name in range(10)]
-            answers = theatre.all_at_once([house.booking(key) for key in keys * 10])
+            answers = book_the_last_seat(theatre, house, number)
             assert outcomes(answers).keys() == {(201, None), (409, "sold_out")}
             tickets = tickets_of(answers)
             assert all(ticket == tickets[0] for ticket in tickets)
             assert seats_of(house.tickets(theatre)) == list(range(1, CAPACITY + 1))
+
+    def test_without_the_index_it_goes_to_several_keys(self, without: Without) -> None:
+        theatre = without("unique_seats")
+        attempts = count()
+
+        def sells_it_twice() -> bool:
+            tickets = tickets_of(book_the_last_seat(theatre, theatre.house(), next(attempts)))
+            return len({ticket["ticket_id"] for ticket in tickets}) > 1
+
+        assert goes_wrong(sells_it_twice)
+
+
+def book_in_two_houses(theatre: Theatre, key: str) -> tuple[list[House], list[Answer]]:
+    """Book with one key 50 times in the timetable and 50 times for a movie, at once."""
+    houses = [theatre.house(), theatre.house_of_movie(200)]
+    return houses, theatre.all_at_once([house.booking(key) for house in houses * 50])
+
+
+def book_the_last_seat(theatre: Theatre, house: House, number: int) -> list[Answer]:
+    """Book the last seat with 10 keys, 10 times each, at once."""
+    book(theatre, house, *[1] * (CAPACITY - 1))
+    keys = [f"last-seat-{number}-{name}" for name in range(10)]
+    return theatre.all_at_once([house.booking(key) for key in keys * 10])

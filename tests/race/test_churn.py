@@ -8,12 +8,15 @@ import signal
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.race.conftest import Theatre
+from app.mongodb.embedded import EmbeddedMongoDB
+from tests.race.conftest import Theatre, Without, goes_wrong, serving
 from tests.race.test_booking import have_a_seat_twice, seats_of
 from tests.running import Answer, Connection, Service, outcomes, run_all, wait_until
 from tests.traffic import House, admitting, correcting, deleting, moving
@@ -88,32 +91,48 @@ EXPECTED = {
 }
 
 
+@dataclass
+class Churn:
+    """Random traffic in some houses, and what is stored afterwards."""
+
+    theatre: Theatre
+    seconds: float
+
+    def __post_init__(self) -> None:
+        theatre = self.theatre
+        houses = [*theatre.day()[:4], *(theatre.house_of_movie(30) for _ in range(3))]
+        end = time.monotonic() + self.seconds
+        self.customers = [Customer(theatre.connect(), houses, seed) for seed in range(8)]
+
+        def shop(customer: Customer) -> None:
+            while time.monotonic() < end:
+                customer.act()
+
+        run_all([partial(shop, customer) for customer in self.customers])
+        self.stored = {house: house.tickets(theatre) for house in houses}
+
+
 def test_random_traffic_leaves_the_books_in_order(
     theatre: Theatre, request: pytest.FixtureRequest
 ) -> None:
-    houses = [*theatre.day()[:4], *(theatre.house_of_movie(30) for _ in range(3))]
-    seconds = request.config.getoption("--churn-seconds") / 2  # for each theatre
-    end = time.monotonic() + seconds
-    customers = [Customer(theatre.connect(), houses, seed) for seed in range(8)]
-
-    def shop(customer: Customer) -> None:
-        while time.monotonic() < end:
-            customer.act()
-
-    run_all([partial(shop, customer) for customer in customers])
-
+    churn = Churn(theatre, request.config.getoption("--churn-seconds") / 2)  # for each theatre
+    customers = churn.customers
     seen = sum((customer.outcomes for customer in customers), Counter[tuple[int, str | None]]())
     assert seen.keys() <= EXPECTED
     assert seen[201, None] > 0
     known = {name: ticket for customer in customers for name, ticket in customer.tickets.items()}
-    stored = {house: house.tickets(theatre) for house in houses}
-    found = [ticket for tickets in stored.values() for ticket in tickets]
+    found = [ticket for tickets in churn.stored.values() for ticket in tickets]
     assert len(found) == len(known)
     assert {ticket["ticket_id"]: ticket for ticket in found} == known
-    for house, tickets in stored.items():
+    for house, tickets in churn.stored.items():
         assert not have_a_seat_twice(tickets)
         free = house.free_seats(theatre)
         assert sorted([*free, *seats_of(tickets)]) == list(range(1, house.seats + 1))
+
+
+def test_without_the_index_random_traffic_sells_a_seat_twice(without: Without) -> None:
+    theatre = without("unique_seats")
+    assert goes_wrong(lambda: any(map(have_a_seat_twice, Churn(theatre, 1).stored.values())))
 
 
 class Rush:
@@ -175,3 +194,23 @@ def test_a_killed_mongod_comes_back_with_every_confirmed_ticket(
         booked = [answer.body for answer in rush.answers if answer.status == 201]
         assert [found.get(ticket["ticket_id"]) for ticket in booked] == booked
         assert not any(map(have_a_seat_twice, stored))
+
+
+def loses_a_confirmed_ticket(theatre: Theatre, mongod: EmbeddedMongoDB) -> bool:
+    """Kill the mongod during a rush, and return whether a confirmed ticket is missing then."""
+    houses = [*theatre.day()[:6], *(theatre.house_of_movie(30) for _ in range(6))]
+    with Rush(theatre, houses) as rush:
+        rush.wait_for(201)
+        killed = mongod.pid
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: mongod.pid != killed)
+        rush.wait_for(201, 409)
+    stored = {each["ticket_id"] for house in houses for each in house.tickets(theatre)}
+    confirmed = {answer.body["ticket_id"] for answer in rush.answers if answer.status == 201}
+    return not confirmed <= stored
+
+
+def test_confirmed_before_it_is_in_the_journal_a_ticket_is_lost(tmp_path: Path) -> None:
+    app = "tests.race.unguarded:without('journal')"
+    with EmbeddedMongoDB(tmp_path) as mongod, serving(app, mongod, "journal") as theatre:
+        assert goes_wrong(lambda: loses_a_confirmed_ticket(theatre, mongod))

@@ -67,6 +67,17 @@ def test_a_whole_party_comes_in_at_one_of_many_doors(theatre: Theatre, rounds: i
         assert {answer.body["admitted_at"] for answer in answers} == {stored["admitted_at"]}
 
 
+def test_without_the_condition_a_party_comes_in_at_several_doors(without: Without) -> None:
+    theatre = without("revision")
+
+    def comes_in_twice() -> bool:
+        (ticket,) = book(theatre, theatre.house(), 4)
+        answers = at_once(theatre, [admitting(ticket)] * SCANS)
+        return outcomes(answers)[200, None] > 1
+
+    assert goes_wrong(comes_in_twice)
+
+
 def scan_with_keys(theatre: Theatre, house: House) -> list[Answer]:
     """Let each of 4 people be scanned 15 times at once, each time with their key."""
     (ticket,) = book(theatre, house, 4)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.race.conftest import Theatre
+from tests.race.conftest import Theatre, Without, goes_wrong
 from tests.running import Front, Service, outcomes
 from tests.traffic import Request
 
@@ -65,3 +65,8 @@ def test_workers_of_one_service_hardly_ever_try_the_same_seats(
     services: Sequence[Service], four_services: Theatre, rush: Rush, times: int
 ) -> None:
     assert inserts_per_ticket(services[0], four_services, rush, times) < 1.3
+
+
+def test_without_a_place_for_each_worker_they_try_the_same_seats(without: Without) -> None:
+    theatre = without("places")
+    assert goes_wrong(lambda: inserts_per_ticket(theatre, theatre, many_houses, 1) > 1.3)

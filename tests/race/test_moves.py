@@ -37,15 +37,26 @@ def test_without_the_index_it_lets_in_more(without: Without) -> None:
     assert goes_wrong(lambda: outcomes(squeeze(theatre)[2])[200, None] > 1)
 
 
+def scatter(theatre: Theatre) -> tuple[Any, list[Answer], list[Any]]:
+    """Send a ticket to three houses at once; return it, the answers, and where it is then."""
+    home, *targets = (theatre.house() for _ in range(4))
+    (ticket,) = book(theatre, home, 4)
+    answers = theatre.all_at_once([moving(ticket, target) for target in targets * 10])
+    places = [found for place in (home, *targets) for found in place.tickets(theatre)]
+    return ticket, answers, places
+
+
 def test_a_ticket_sent_to_two_places_at_once_is_in_one(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
-        home, *targets = (theatre.house() for _ in range(4))
-        (ticket,) = book(theatre, home, 4)
-        answers = theatre.all_at_once([moving(ticket, target) for target in targets * 10])
+        ticket, answers, places = scatter(theatre)
         assert outcomes(answers) == {(200, None): 30}
-        places = [found for place in (home, *targets) for found in place.tickets(theatre)]
         assert places == [theatre.get(f"/tickets/{ticket['ticket_id']}").body]
         assert len(places[0]["seats"]) == 4
+
+
+def test_moved_by_two_writes_it_is_missing_in_between(without: Without) -> None:
+    theatre = without("one_write")
+    assert goes_wrong(lambda: outcomes(scatter(theatre)[1]) != {(200, None): 30})
 
 
 PARTIES = (4, 3, 2, 4, 3, 2), (3, 2, 4, 3, 2, 3)  # 18 and 17 people, in houses of 20

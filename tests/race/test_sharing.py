@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.mongodb.embedded import EmbeddedMongoDB
-from tests.race.conftest import Theatre, serving
+from tests.race.conftest import Theatre, Without, goes_wrong, serving
 from tests.running import Answer, Connection
 from tests.traffic import CAPACITY, House, deleting
 
@@ -108,7 +108,20 @@ def test_each_customer_of_a_mixed_batch_gets_their_own_answer(
     assert documents > 1.2 * commands, "they shared no round trips"
 
 
-def test_a_document_that_mongodb_refuses_is_nobody_elses_error(theatre: Theatre) -> None:
+def test_mixed_up_results_go_to_the_wrong_customers(without: Without) -> None:
+    theatre = without("order_of_results")
+
+    def mixes_them_up() -> bool:
+        house = theatre.house_of_movie(200)
+        crowd = [Customer(house, None, f"Guest {number}", (201, None)) for number in range(100)]
+        theatre.all_at_once([each.ask for each in crowd])
+        return any(each.answer and each.answer.body.get("name") != each.name for each in crowd)
+
+    assert goes_wrong(mixes_them_up)
+
+
+def offer_what_is_refused(theatre: Theatre) -> list[Customer]:
+    """Let 20 customers whose tickets MongoDB refuses book among 70 others."""
     houses = [theatre.house() for _ in range(4)]
     refused = [
         Customer(houses[0], None, "Mallory", (503, "database_unavailable")) for _ in range(20)
@@ -126,9 +139,25 @@ def test_a_document_that_mongodb_refuses_is_nobody_elses_error(theatre: Theatre)
             theatre.all_at_once([customer.ask for customer in crowd])
         finally:
             tickets.database.command("collMod", "tickets", validator={})
-    for customer in crowd:
+    return crowd
+
+
+def test_a_document_that_mongodb_refuses_is_nobody_elses_error(theatre: Theatre) -> None:
+    for customer in offer_what_is_refused(theatre):
         assert customer.answer
         assert (customer.answer.status, customer.answer.code) == customer.expected
+
+
+def test_if_a_batch_shares_one_error_it_is_everybodys(without: Without) -> None:
+    theatre = without("own_errors")
+
+    def fails_others() -> bool:
+        return any(
+            each.answer and (each.answer.status, each.answer.code) != each.expected
+            for each in offer_what_is_refused(theatre)
+        )
+
+    assert goes_wrong(fails_others)
 
 
 def stale_reads(theatre: Theatre, houses: list[House], pairs: int) -> int:
