@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run unit test mutants process race faults contract postman screenshots bench lint format lock clean
+.PHONY: help run unit test mutants process race faults contract postman screenshots bench lint lint-web audit format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ test: .venv/.dev ## install what the tests need, and run them (about a minute)
 unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
 	$(BIN)/pytest -m "not slow"
 
-mutants: .venv/.dev ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
+mutants: .venv/.dev .venv/.maintain ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
 	$(BIN)/python -m tests.mutants $(or $(MODULE),$(error Name a module: make mutants MODULE=app/domain/showings.py)) $(TESTS)
 
 process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers
@@ -27,8 +27,11 @@ process: .venv/.dev ## the service as processes: starts, stops, signals, connect
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest $(LONG) tests/race --rounds 20 --churn-seconds 60
 
+REPORT := docs/faults.md
+PICTURES := docs/screenshots
+
 faults: .venv/.dev ## break nodes, connections, workers and disks under load (writes docs/faults.md)
-	$(BIN)/pytest $(LONG) -rs tests/faults --rounds 10 --report docs/faults.md
+	$(BIN)/pytest $(LONG) -rs tests/faults --rounds 10 --report $(REPORT)
 
 contract: .venv/.dev docs/node_modules/.done ## lint the OpenAPI document, and check a live service against it
 	$(BIN)/pytest $(LONG) -s tests/contract/test_openapi_linters.py tests/contract/test_schemathesis.py
@@ -37,32 +40,39 @@ postman: .venv/.dev docs/node_modules/.done ## the Postman collection, twice (UR
 	$(BIN)/pytest $(LONG) -s tests/contract/test_postman.py --url "$(URL)"
 
 screenshots: .venv/.dev docs/node_modules/.done ## the pages in a real browser, and the pictures in docs/screenshots
-	$(BIN)/pytest $(LONG) -s tests/contract/test_browser.py tests/browser --pictures docs/screenshots
+	$(BIN)/pytest $(LONG) -s tests/contract/test_browser.py tests/browser --pictures $(PICTURES)
 
 bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; writes docs/benchmarks.md)
 	$(BIN)/python -m bench $(if $(AGAINST),--against "$(AGAINST)")
 
-lint: .venv/.dev ## check style and types
+lint: .venv/.dev ## check style and types, and the shell scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck .ci/*
+	! command -v $(BIN)/hadolint >/dev/null || $(BIN)/hadolint deploy/Dockerfile
+
+lint-web: docs/node_modules/.done ## check the style of JavaScript, CSS and Markdown
+	npm run --prefix docs --silent lint
+
+audit: .venv/.maintain docs/node_modules/.done ## list all parts (build/sbom.json), and look for vulnerabilities
+	.ci/audit
 
 format: .venv/.dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/.dev ## pin the newest versions that pyproject.toml allows
-	$(BIN)/pip install --quiet pip-tools
-	$(BIN)/pip-compile $(LOCK) --output-file requirements.txt pyproject.toml
-	$(BIN)/pip-compile $(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
-	$(BIN)/pip-compile $(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt pyproject.toml
+lock: .venv/.maintain ## pin the newest versions that pyproject.toml allows, with their hashes
+	$(UV) --output-file requirements.txt pyproject.toml
+	$(UV) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(UV) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt pyproject.toml
+	$(UV) --extra maintain --constraint requirements-dev.txt --output-file requirements-maintain.txt pyproject.toml
 
-LOCK := --quiet --upgrade --strip-extras --no-header --no-annotate \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+UV := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove what was installed (the tickets in data/ stay)
-	rm -rf .venv docs/node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build docs/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Box Office needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -86,6 +96,10 @@ docs/node_modules/.done: docs/package-lock.json
 	$(INSTALL) requirements-bench.txt
 	@touch $@
 
+.venv/.maintain: requirements-maintain.txt | .venv/bin/python
+	$(INSTALL) requirements-maintain.txt
+	@touch $@
+
 LONG := --timeout 900
 PARALLEL := --numprocesses auto --maxprocesses 4
-INSTALL := $(BIN)/pip install --disable-pip-version-check --requirement
+INSTALL := $(BIN)/pip install --disable-pip-version-check --require-hashes --requirement

@@ -1,32 +1,15 @@
 // Books a ticket by "Try it out" on the docs page of a running service, and takes all screenshots.
 //
-// node take.mjs BASE_URL NEWMAN_REPORT.html OUTPUT_FOLDER
+// node take.mjs BASE_URL NEWMAN_REPORT.json OUTPUT_FOLDER
 //
 // Fails when the page does not say 201, or when it asks another host for anything.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
 const [baseUrl, report, folder] = process.argv.slice(2);
-const require = createRequire(import.meta.url);
-
-// The report asks these hosts for its styles and scripts; here they come from packages.
-const REPORT_FILES = [
-  ["bootstrap.min.css", "bootstrap/dist/css/bootstrap.min.css"],
-  ["bootstrap.bundle.min.js", "bootstrap/dist/js/bootstrap.bundle.min.js"],
-  ["jquery.min.js", "jquery/dist/jquery.min.js"],
-  ["all.min.css", "@fortawesome/fontawesome-free/css/all.min.css"],
-  ["fa-solid-900.woff2", "@fortawesome/fontawesome-free/webfonts/fa-solid-900.woff2"],
-  ["default.min.css", "@highlightjs/cdn-assets/styles/default.min.css"],
-  ["highlight.min.js", "@highlightjs/cdn-assets/highlight.min.js"],
-  ["clipboard.min.js", "clipboard/dist/clipboard.min.js"],
-  ["remarkable.min.js", "remarkable/dist/remarkable.min.js"],
-  ["datatables.min.css", "datatables.net-bs4/css/dataTables.bootstrap4.min.css"],
-  ["datatables.min.js", "datatables.net/js/jquery.dataTables.min.js"],
-];
 
 // The requests of the story that are shown: name in the collection, which of its runs, picture.
 const REQUESTS = [
@@ -39,6 +22,20 @@ const REQUESTS = [
   ["Book with every field wrong", "first", "bad-input"],
   ["Buy two tickets", "first", "multiplex-purchase"],
 ];
+
+const STYLE = `<style>
+  body { margin: 0; font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff }
+  main { padding: 24px }
+  h1 { margin: 0 0 12px; font-size: 22px }
+  h2 { margin: 20px 0 6px; font-size: 15px }
+  table { border-collapse: collapse }
+  th, td { padding: 4px 24px 4px 0; text-align: start; border-bottom: 1px solid #ddd }
+  td + td, th + th { text-align: end }
+  pre { margin: 0; padding: 12px; background: #f4f4f4; border-radius: 6px; white-space: pre-wrap }
+  ul { margin: 0; padding: 0; list-style: none }
+  .passed { color: #0a6b2d }
+  .failed { color: #b00020 }
+</style>`;
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -88,39 +85,58 @@ async function takeDocs() {
 }
 
 async function takeReport() {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 960 } });
-  page.setDefaultTimeout(120_000); // the report is large, and the machine may be busy
-  await page.route(/^https:/, (route) => {
-    const file = new URL(route.request().url()).pathname.split("/").pop();
-    const known = REPORT_FILES.find(([name]) => name === file);
-    return known ? route.fulfill({ path: require.resolve(known[1]) }) : route.abort();
-  });
-  await page.goto(pathToFileURL(report).href);
-  await page.locator("#switch").click(); // from dark to light
-  await page.screenshot({ path: picture("postman-overview") });
-
-  await page.locator("#pills-requests-tab").click();
-  await page.locator("#pills-requests").waitFor();
+  const { run } = JSON.parse(await readFile(report, "utf8"));
+  const page = await browser.newPage({ viewport: { width: 1000, height: 600 } });
+  await page.setContent(`${STYLE}<main id="all">${overview(run)}</main>`);
+  await page.locator("#all").screenshot({ path: picture("postman-overview") });
   for (const [name, which, file] of REQUESTS) {
-    const card = await page.evaluateHandle(openCard, [name, which]);
-    const style = ".dyn-height { max-height: none }"; // long bodies in full
-    await card.asElement().screenshot({ path: picture(`postman-${file}`), style });
-    // The page is long enough without those that are taken.
-    await card.evaluate((taken) => taken.remove());
+    const found = run.executions.filter(({ item }) => item.name === name);
+    assert.notEqual(found.length, 0, `the collection has "${name}"`);
+    await page.setContent(`${STYLE}<main id="all">${card(found.at(which === "last" ? -1 : 0))}</main>`);
+    await page.locator("#all").screenshot({ path: picture(`postman-${file}`) });
   }
   console.log(`${REQUESTS.length + 3} pictures in ${folder}`);
 }
 
-// Runs in the page: opens the card of one request, with the folders it is in, and returns it.
-function openCard([name, which]) {
-  const headings = [...document.querySelectorAll('[id^="requests-"]')];
-  const found = headings.filter((heading) => heading.textContent.includes(`- ${name} `));
-  const card = found.at(which === "last" ? -1 : 0).closest(".card");
-  for (const part of card.querySelectorAll(".collapse")) {
-    part.classList.add("show");
-  }
-  for (let folder = card; folder; folder = folder.parentElement.closest(".collapse")) {
-    folder.classList.add("show");
-  }
-  return card;
+function overview({ stats, timings, executions }) {
+  const rows = ["requests", "assertions"].map(
+    (kind) => `<tr><td>${kind}<td>${stats[kind].total}<td>${stats[kind].failed}`,
+  );
+  const names = [...new Map(executions.map((each) => [each.item.name, each])).values()];
+  const passed = names.map((each) => `<li>${mark(each.assertions)} ${escaped(each.item.name)}`);
+  return `<h1>Postman collection: Box Office</h1>
+    <table><tr><th><th>run<th>failed${rows.join("")}</table>
+    <p>${((timings.completed - timings.started) / 1000).toFixed(1)} seconds</p>
+    <ul style="columns: 3">${passed.join("")}</ul>`;
+}
+
+function card({ item, request, response, assertions }) {
+  const sent = request.body?.raw ? `<h2>Body</h2><pre>${pretty(request.body.raw)}</pre>` : "";
+  const headers = request.header
+    .filter(({ key }) => ["Idempotency-Key", "Ticket-Phone"].includes(key))
+    .map(({ key, value }) => `\n${key}: ${value}`);
+  const received = Buffer.from(response.stream.data).toString();
+  const tests = assertions.map((each) => `<li>${mark([each])} ${escaped(each.assertion)}`);
+  return `<h1>${escaped(item.name)}</h1>
+    <pre>${request.method} /${request.url.path.join("/")}${escaped(headers.join(""))}</pre>
+    ${sent}
+    <h2>${response.code} ${response.status}, ${response.responseTime} ms</h2>
+    <pre>${pretty(received)}</pre>
+    <h2>Tests</h2><ul>${tests.join("")}</ul>`;
+}
+
+function mark(assertions) {
+  const failed = assertions?.some(({ error }) => error);
+  return failed ? '<b class="failed">✗</b>' : '<b class="passed">✓</b>';
+}
+
+function pretty(json) {
+  const parsed = JSON.parse(json);
+  const shown = Array.isArray(parsed) && parsed.length > 2 ? parsed.slice(0, 2) : parsed;
+  const left = Array.isArray(parsed) ? parsed.length - shown.length : 0;
+  return escaped(JSON.stringify(shown, null, 2)) + (left ? `\n… and ${left} more` : "");
+}
+
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
