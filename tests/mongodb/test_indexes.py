@@ -465,7 +465,9 @@ class TestHowOftenMongoDBIsAsked:
         seconds[0] += 2.1
         with pytest.raises(IndexesUnavailable, match="away again"):
             indexes.ensure()
-        with pytest.raises(IndexesUnavailable, match="away again"):  # although they were seen before
+        with pytest.raises(
+            IndexesUnavailable, match="away again"
+        ):  # although they were seen before
             indexes.ensure()
 
     def test_without_rights_connections_authenticate_again(
@@ -505,5 +507,8 @@ class TestHowOftenMongoDBIsAsked:
             with pytest.raises(IndexesUnavailable):
                 indexes.ensure()
         seconds[0] += 2.1
-        with indexes._lock, pytest.raises(IndexesUnavailable, match="no" if failure else "timed out"):
+        with (
+            indexes._lock,
+            pytest.raises(IndexesUnavailable, match="no" if failure else "timed out"),
+        ):
             indexes.ensure()
