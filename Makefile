@@ -21,8 +21,8 @@ unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 sec
 mutants: .venv/.dev .venv/.maintain ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
 	$(BIN)/python -m tests.mutants $(or $(MODULE),$(error Name a module: make mutants MODULE=app/domain/showings.py)) $(TESTS)
 
-process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers
-	$(BIN)/pytest $(PARALLEL) tests/e2e
+process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers, upgrades
+	$(BIN)/pytest $(PARALLEL) tests/e2e tests/upgrade
 
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest $(LONG) tests/race --rounds 20 --churn-seconds 60
