@@ -14,13 +14,13 @@ const [baseUrl, report, folder] = process.argv.slice(2);
 // The requests of the story that are shown: name in the collection, which of its runs, picture.
 const REQUESTS = [
   ["Book a ticket", "first", "book"],
-  ["Book until the house is full", "last", "sold-out"],
-  ["Change its timing", "first", "update"],
-  ["List the tickets of its timing", "first", "viewontime"],
+  ["Book until sold out", "last", "sold-out"],
+  ["Change the timing", "first", "update"],
+  ["List tickets by timing", "first", "viewontime"],
   ["View the ticket", "first", "viewuser"],
   ["Delete the ticket", "first", "delete"],
-  ["Book with every field wrong", "first", "bad-input"],
-  ["Buy two tickets", "first", "multiplex-purchase"],
+  ["Every field invalid", "first", "bad-input"],
+  ["Buy a ticket for two", "first", "multiplex-purchase"],
 ];
 
 const STYLE = `<style>
