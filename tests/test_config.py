@@ -197,7 +197,7 @@ def test_a_bad_value_is_reported_in_one_line_with_its_cause(
     assert "\n" not in message
 
 
-def test_tickets_do_not_expire_before_the_minute_in_which_they_are_sold_has_passed() -> None:
+def test_tickets_never_expire_within_the_minute_of_their_sale() -> None:
     least = Settings.from_environ({"EXPIRY_HOURS": "0.0167"}).expiry_hours
     assert least == timedelta(minutes=1)
 
@@ -320,7 +320,7 @@ def test_a_connection_string_in_the_wrong_place_is_not_shown(name: str) -> None:
         ),
     ],
 )
-def test_workers_are_as_many_as_the_cores_that_may_be_used(
+def test_there_is_one_worker_per_usable_core(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     files: dict[str, str],
@@ -337,14 +337,14 @@ def test_workers_are_as_many_as_the_cores_that_may_be_used(
     assert usable_cores(tmp_path / "cgroup", own) == min(4, cores)
 
 
-def test_without_control_groups_affinity_counts(
+def test_without_control_groups_affinity_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
     assert usable_cores(tmp_path, tmp_path / "missing") == 1
 
 
-def test_a_machine_without_a_readable_zone_needs_the_setting(
+def test_without_a_readable_system_zone_the_setting_is_required(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail() -> None:

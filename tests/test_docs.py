@@ -248,7 +248,7 @@ def test_responses_have_the_documented_fields(heading: str, schemas: list[str]) 
     assert documented == expected
 
 
-def test_fields_of_one_showing_that_a_list_lacks_are_marked() -> None:
+def test_fields_missing_from_lists_are_marked() -> None:
     marked = {
         name
         for row in rows(section(API, "Showings"), "field", "type", "meaning")
@@ -308,7 +308,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     ]
 
 
-def test_defaults_that_are_named_elsewhere_are_right() -> None:
+def test_defaults_repeated_elsewhere_are_right() -> None:
     defaults = {each.name.upper(): documented_default(each) for each in fields(Settings)}
     named = re.findall(r"`([A-Z_]+)` \((.*?)\)", API)
     assert len(named) > 4
@@ -316,7 +316,7 @@ def test_defaults_that_are_named_elsewhere_are_right() -> None:
         assert plain(default) == defaults[setting]
 
 
-def test_the_options_of_the_client_are_as_documented() -> None:
+def test_client_options_are_as_documented() -> None:
     table = rows(OPERATIONS, "setting", "why")
     named = dict(re.findall(r"`(\w+)=(\w+)`", " ".join(row["setting"] for row in table)))
     assert len(named) == 5
@@ -485,7 +485,7 @@ def documents_in(text: str) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_the_examples_for_curl_work(tmp_path: Path) -> None:
+def test_the_curl_examples_work(tmp_path: Path) -> None:
     if not shutil.which("curl"):
         if os.environ.get("CI"):
             pytest.fail("curl is missing")
@@ -525,7 +525,7 @@ def test_the_examples_for_curl_work(tmp_path: Path) -> None:
     assert (tmp_path / "ticket.svg").read_text().startswith("<?xml")
 
 
-def test_the_example_for_mongomock_works() -> None:
+def test_the_mongomock_example_works() -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", API, re.DOTALL | re.MULTILINE)
     exec(program, {})
 
@@ -533,7 +533,7 @@ def test_the_example_for_mongomock_works() -> None:
 # ---- Versions, and the Postman collection
 
 
-def test_the_newest_version_in_the_changelog_is_the_services() -> None:
+def test_the_changelogs_newest_version_is_the_services() -> None:
     assert re.findall(r"^## (\S+)", CHANGELOG, re.MULTILINE)[0] == VERSION
 
 

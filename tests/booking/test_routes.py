@@ -179,7 +179,7 @@ class TestBook:
         refused = book(client, timing="10:00", date="2046-11-22", status=409)
         assert refused["code"] == "showing_started"
 
-    def test_a_day_can_be_picked(self, client: FlaskClient) -> None:
+    def test_a_date_can_be_chosen(self, client: FlaskClient) -> None:
         assert book(client, date="2046-11-22")["date"] == "2046-11-22"
         assert book(client, date="2046-12-22")["showing_at"] == "2046-12-22T18:00:00+05:30"
 
@@ -333,7 +333,7 @@ class TestParty:
         assert_booked(client, tickets=0)
 
     @pytest.mark.parametrize("field", [{"seat": 21}, {"seats": [20, 21]}, {"amount": 21}])
-    def test_a_seat_that_the_house_lacks_is_named_with_a_bad_header(
+    def test_an_unknown_seat_is_named_with_a_bad_header(
         self, client: FlaskClient, field: Any
     ) -> None:
         refused = book(client, key="short", timing="18:30", **field, status=400)
@@ -349,7 +349,9 @@ class TestParty:
             {"seat": None, "amount": 1},
         ],
     )
-    def test_seats_are_asked_for_in_one_way(self, client: FlaskClient, fields: Any) -> None:
+    def test_only_one_of_seat_seats_and_amount_may_be_sent(
+        self, client: FlaskClient, fields: Any
+    ) -> None:
         refused = book(client, **fields, status=400)
         assert refused["errors"].keys() == fields.keys()
         assert all("Give only one of" in each[-1] for each in refused["errors"].values())
@@ -369,7 +371,7 @@ class TestParty:
         assert book(client, seat=3)["seat"] == 3
         assert len(book(client, amount=2)["seats"]) == 2
 
-    def test_rows_are_as_long_as_the_setting_has_them(
+    def test_rows_have_the_configured_length(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         settings = replace(settings, slot_capacity=30, seats_per_row=10)
@@ -382,7 +384,7 @@ class TestParty:
 
 class TestBestSeats:
     @pytest.mark.parametrize("amounts", [[1] * 20, [2, 3, 1, 4, 5, 1, 3, 1], [6, 7, 7], [4] * 5])
-    def test_each_request_gets_the_best_of_what_is_free(
+    def test_each_request_gets_the_best_free_seats(
         self, client: FlaskClient, amounts: list[int]
     ) -> None:
         for amount in amounts:
@@ -390,7 +392,7 @@ class TestBestSeats:
             assert book(client, amount=amount)["seats"] == list(best)
         assert free_seats(client) == []
 
-    def test_seats_that_were_freed_are_given_again_at_once(self, client: FlaskClient) -> None:
+    def test_freed_seats_are_sold_again_at_once(self, client: FlaskClient) -> None:
         party = book(client, amount=3)
         book(client, amount=17)
         assert update(client, party, "21:00").status_code == 200
@@ -402,7 +404,7 @@ class TestBestSeats:
         best = list(best_seats(free, 4, HOUSE))
         assert book(client, timing="21:00", amount=4)["seats"] == best
 
-    def test_two_services_that_take_turns_give_the_best(
+    def test_two_services_taking_turns_sell_the_best_seats(
         self,
         mongod_database: Database[Any],
         settings: Settings,
@@ -468,7 +470,7 @@ class TestIdempotencyKey:
     def test_one_seat_is_the_default(self, client: FlaskClient) -> None:
         assert book(client, key="key-12345") == book(client, key="key-12345", amount=1)
 
-    def test_the_stored_fingerprints_are_those_of_version_1_0(
+    def test_stored_fingerprints_match_version_1_0(
         self, client: FlaskClient, database: Database[Any]
     ) -> None:
         stored_by_1_0: list[tuple[dict[str, Any], str]] = [
@@ -485,7 +487,7 @@ class TestIdempotencyKey:
             assert stored
             assert stored["request"] == {"key": f"key-0000{number}", "fingerprint": fingerprint}
 
-    def test_bookings_and_purchases_share_their_keys(self, client: FlaskClient) -> None:
+    def test_bookings_and_purchases_share_keys(self, client: FlaskClient) -> None:
         movie = add_movie(client)
         booked, bought = book(client, key="key-12345"), buy(client, movie, key="key-67890")
         for refused in (
@@ -496,7 +498,7 @@ class TestIdempotencyKey:
         assert book(client, key="key-12345") == booked
         assert buy(client, movie, key="key-67890") == bought
 
-    def test_a_retry_succeeds_although_the_house_is_now_full(self, client: FlaskClient) -> None:
+    def test_a_retry_succeeds_even_if_the_house_is_now_full(self, client: FlaskClient) -> None:
         first = book(client, key="key-12345")
         fill(client, 19)
         assert book(client, status=409)["code"] == "sold_out"
@@ -510,7 +512,7 @@ class TestIdempotencyKey:
         delete(client, full)
         assert book(client, key="key-12345", amount=2)["seats"]
 
-    def test_a_retry_succeeds_although_its_seats_are_now_taken(self, client: FlaskClient) -> None:
+    def test_a_retry_succeeds_even_if_its_seats_are_now_taken(self, client: FlaskClient) -> None:
         first = book(client, seats=[7, 8], key="key-12345")
         moved = patch(client, first, seats=[9, 10]).json
         book(client, seat=7)
@@ -527,7 +529,7 @@ class TestIdempotencyKey:
         refused = book(client, key="key-12345", date="2046-11-22", amount=3, status=422)
         assert refused["code"] == "idempotency_key_reused"
 
-    def test_a_retry_succeeds_although_its_timing_has_left_the_timetable(
+    def test_a_retry_succeeds_after_its_timing_has_left_the_timetable(
         self, database: Database[Any], settings: Settings, clock: Clock, client: FlaskClient
     ) -> None:
         first = book(client, key="key-12345")
@@ -589,7 +591,7 @@ class TestUpdate:
             "labels": ["B3", "B4"],
         }
 
-    def test_a_move_to_its_own_showing_changes_nothing_even_when_full(
+    def test_a_move_to_the_same_showing_changes_nothing_even_if_it_is_full(
         self, client: FlaskClient
     ) -> None:
         ticket = book(client, amount=3)
@@ -611,7 +613,7 @@ class TestUpdate:
         assert refused["seats_left"] == 0
         assert view(client, ticket).json == ticket
 
-    def test_a_ticket_that_another_request_has_moved_there_is_not_refused(
+    def test_a_ticket_already_moved_there_by_another_request_is_not_refused(
         self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ticket = book(client)
@@ -626,7 +628,7 @@ class TestUpdate:
         assert update(client, ticket, "21:00").json == view(client, ticket).json
         assert view(client, ticket).json["timing"] == "21:00"
 
-    def test_any_spelling_of_the_phone_is_accepted(self, client: FlaskClient) -> None:
+    def test_the_phone_is_accepted_in_any_format(self, client: FlaskClient) -> None:
         assert update(client, book(client), "21:00", phone="+919876543210").status_code == 200
 
     def test_another_phone_is_refused(self, client: FlaskClient) -> None:
@@ -718,7 +720,7 @@ class TestMoviesTicket:
         ticket = buy(client, add_movie(client))
         assert view(client, ticket).json == ticket
 
-    def test_one_without_a_phone_is_not_changed(self, client: FlaskClient) -> None:
+    def test_a_ticket_without_a_phone_is_not_changed(self, client: FlaskClient) -> None:
         ticket = buy(client, add_movie(client))
         assert_refused(update(client, ticket, "21:00"), 403, "phone_mismatch")
         assert_refused(delete(client, ticket), 403, "phone_mismatch")
@@ -727,7 +729,7 @@ class TestMoviesTicket:
         assert refused["errors"].keys() == {"phone"}
         assert view(client, ticket).json == ticket
 
-    def test_one_with_a_phone_is_deleted_with_it(self, client: FlaskClient) -> None:
+    def test_a_ticket_with_a_phone_is_deleted_with_that_phone(self, client: FlaskClient) -> None:
         ticket = buy(client, add_movie(client), **ASHA)
         assert_refused(delete(client, ticket, RAVI["phone"]), 403, "phone_mismatch")
         assert delete(client, ticket).json == {"ticket_id": ticket["ticket_id"], "deleted": True}
@@ -741,7 +743,7 @@ class TestMoviesTicket:
         }
         assert view(client, ticket).json == ticket
 
-    def test_it_is_not_in_the_lists_of_a_timing(self, client: FlaskClient) -> None:
+    def test_it_is_not_listed_under_a_timing(self, client: FlaskClient) -> None:
         buy(client, add_movie(client, showtime="18:00"))
         assert client.post("/viewontime", json={"timing": "18:00"}).json == []
 
@@ -806,7 +808,7 @@ class TestDaylightSaving:
             ),
         ],
     )
-    def test_a_night_in_which_the_clocks_change(
+    def test_a_night_when_the_clocks_change(
         self,
         client: FlaskClient,
         clock: Clock,

@@ -22,7 +22,7 @@ def test_a_play_is_found_by_its_timing() -> None:
 
 
 @pytest.mark.parametrize("timing", ["09:00", "", "9:15", "21:3"])
-def test_another_timing_is_refused_with_those_there_are(timing: str) -> None:
+def test_an_unknown_timing_is_refused_with_the_known_ones(timing: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         TIMETABLE.find(timing)
     assert refusal.value.errors == {

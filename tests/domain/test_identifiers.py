@@ -25,7 +25,7 @@ def test_an_id_has_128_random_bits() -> None:
     assert len({each[21] for each in ids}) == 4  # the last 2 bits
 
 
-def test_every_character_occurs_in_every_place_of_a_code() -> None:
+def test_every_character_occurs_in_every_position_of_a_code() -> None:
     codes = {new_admission_code() for _ in range(2000)}
     assert len(codes) == 2000
     for place in range(12):
@@ -66,5 +66,5 @@ def test_a_code_is_60_bits_in_base_32(bits: bytes, code: str) -> None:
         ("\u017f" * 12, "\u017f" * 12),
     ],
 )
-def test_a_code_is_read_as_people_type_it(typed: str, meant: str) -> None:
+def test_a_code_is_accepted_as_people_type_it(typed: str, meant: str) -> None:
     assert read_admission_code(typed) == meant

@@ -101,7 +101,7 @@ def test_free_seats_suffice_without_a_map(
     st.integers(1, 7),
     st.lists(st.tuples(st.booleans(), st.sets(st.integers(-3, 20)))),
 )
-def test_a_map_holds_what_was_not_taken(
+def test_a_map_holds_the_seats_not_taken(
     size: int, seats_per_row: int, changes: list[tuple[bool, set[int]]]
 ) -> None:
     seats = SeatMap(House(size, seats_per_row))
@@ -128,7 +128,7 @@ def test_a_label_names_the_row_and_the_seat_in_it(seat: int, label: str) -> None
 
 
 @given(st.integers(1, 50), st.integers(1, 9))
-def test_labels_differ(seats: int, seats_per_row: int) -> None:
+def test_labels_are_unique(seats: int, seats_per_row: int) -> None:
     house = House(seats, seats_per_row)
     assert len({house.label(seat) for seat in range(1, seats + 1)}) == seats
 
@@ -145,7 +145,7 @@ def free_seats(text: str) -> list[int]:
     return [seat(label) for label in text.split()]
 
 
-def test_the_first_to_come_sits_in_the_middle() -> None:
+def test_the_first_customer_sits_in_the_middle() -> None:
     assert labels(SeatMap(SMALL).best(1)) == "B3"
 
 
@@ -154,7 +154,7 @@ def test_a_family_of_four_sits_side_by_side() -> None:
     assert labels(SeatMap(SMALL).best(4)) == "B1 B2 B3 B4"
 
 
-def test_a_family_leaves_no_single_where_another_row_allows_it() -> None:
+def test_a_family_leaves_no_single_seat_if_another_row_allows_it() -> None:
     seats = SeatMap(SMALL, free_seats("A5"))
     assert labels(seats.best(4)) == "A1 A2 A3 A4"
 
@@ -165,15 +165,15 @@ def test_a_single_seat_is_filled_first() -> None:
     assert labels(seats.best(1)) == "D5"
 
 
-def test_a_party_sits_in_one_row_where_that_is_possible() -> None:
+def test_a_party_sits_in_one_row_if_possible() -> None:
     assert labels(best_seats(free_seats("A1 A3 A5 B1 B3 C1 C3"), 3, SMALL)) == "A1 A3 A5"
 
 
-def test_a_party_that_is_too_large_for_a_row_gets_rows_next_to_each_other() -> None:
+def test_a_party_too_large_for_one_row_gets_adjacent_rows() -> None:
     assert labels(SeatMap(SMALL).best(7)) == "B1 B2 B3 B4 B5 C1 C2"
 
 
-def test_rows_apart_are_as_close_as_can_be() -> None:
+def test_separate_rows_are_as_close_as_possible() -> None:
     free = free_seats("A1 A2 A3 B1 C1 C3 C4 D1 D2 D3")
     assert labels(best_seats(free, 6, SMALL)) == "C1 C3 C4 D1 D2 D3"
     free = free_seats("A1 A2 A3 B1 D1 D2 D3")
@@ -241,7 +241,7 @@ def test_a_house_narrower_than_its_row_is_sold_from_its_middle() -> None:
     ("house", "amount"),
     [(House(996, 100), 801), (House(10_000, 100), 9901), (House(10_000, 1), 5000)],
 )
-def test_choices_for_a_party_of_hundreds_are_not_weighed(
+def test_a_party_of_hundreds_is_seated_without_weighing_choices(
     house: House, amount: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would keep all other requests waiting for seconds."""

@@ -136,7 +136,7 @@ def test_a_time_that_occurs_twice_means_the_first(
     assert calendar(zone).local(showing.at).isoformat() == local
 
 
-def test_two_showings_that_share_an_instant_stay_two() -> None:
+def test_two_showings_at_the_same_instant_differ() -> None:
     berlin = calendar("Europe/Berlin")
     skipped, real = (
         berlin.showing(play(timing), date(2026, 3, 29)) for timing in ("02:30", "03:30")
@@ -145,7 +145,7 @@ def test_two_showings_that_share_an_instant_stay_two() -> None:
     assert skipped != real
 
 
-def test_a_showing_is_that_of_the_movie_on_its_screen() -> None:
+def test_a_showing_has_the_movie_and_screen_of_its_play() -> None:
     movie = Play("18:00", HOUSE, screen=2, movie=3, title="Sholay")
     theatre = calendar("Asia/Kolkata")
     showing = theatre.showing(movie, date(2026, 11, 22))
@@ -195,7 +195,7 @@ def test_the_booking_window_begins_on_the_theatres_day(zone: str, now: str, toda
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Marquesas", "Asia/Kolkata"])
 @pytest.mark.parametrize("timing", ["00:00", "23:59"])
-def test_all_showings_of_a_day_lie_around_it(zone: str, timing: str) -> None:
+def test_the_span_around_a_day_covers_all_its_showings(zone: str, timing: str) -> None:
     day = date(2026, 11, 22)
     for theatre in (calendar("Asia/Kolkata"), calendar(zone)):
         start, end = theatre.around(day)
@@ -203,7 +203,7 @@ def test_all_showings_of_a_day_lie_around_it(zone: str, timing: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Marquesas"])
-def test_the_first_and_the_last_day_of_the_calendar_cause_no_error(zone: str) -> None:
+def test_the_first_and_last_days_of_the_calendar_cause_no_error(zone: str) -> None:
     for day in (date.min, date.max):
         start, end = calendar(zone).around(day)
         assert start < end

@@ -93,12 +93,12 @@ def assert_serves_promptly(service: Service, within: float = 3) -> None:
         pytest.param(GET % b"/docs/swagger-ui-bundle.js" * 20, id="requests, and no reader"),
     ],
 )
-def test_stalled_clients_keep_nobody_waiting(service: Service, sent: bytes) -> None:
+def test_stalled_clients_delay_nobody(service: Service, sent: bytes) -> None:
     with stalled(service, sent):
         assert_serves_promptly(service, within=8)  # Their connections are closed after 10.
 
 
-def test_a_client_who_sends_many_requests_at_once_has_one_turn_at_a_time(service: Service) -> None:
+def test_a_client_who_pipelines_requests_takes_turns_with_others(service: Service) -> None:
     with stalled(service, GET % b"/health/live" * 5000, clients=8):
         assert_serves_promptly(service)
 
@@ -159,7 +159,7 @@ for _ in range(clients):
         pytest.param(100, GET % b"/", (GET % b"/seats?0&1&2") * 50, id="many requests at once"),
     ],
 )
-def test_a_flood_without_end_keeps_nobody_waiting(
+def test_an_endless_flood_delays_nobody(
     service: Service, clients: int, head: bytes, piece: bytes
 ) -> None:
     workers = service.workers()
@@ -178,7 +178,7 @@ def test_a_flood_without_end_keeps_nobody_waiting(
         pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", id="half a chunk"),
     ],
 )
-def test_a_body_that_no_route_reads_ends_the_connection_after_one_response(
+def test_an_unread_body_closes_the_connection_after_one_response(
     service: Service, request_line: bytes, rest: bytes
 ) -> None:
     sent = request_line + b" HTTP/1.1\r\nHost: localhost\r\n" + rest
@@ -190,7 +190,7 @@ def test_a_body_that_no_route_reads_ends_the_connection_after_one_response(
     assert time.monotonic() - started < 5
 
 
-def test_a_client_that_reads_nothing_takes_little_memory(service: Service) -> None:
+def test_a_client_that_never_reads_takes_little_memory(service: Service) -> None:
     """Of the kernel, which would hold megabytes of each such response."""
     with socket.create_connection((HOST, service.port)) as connection:
         connection.sendall((GET % b"/docs/swagger-ui-bundle.js") * 20)
@@ -204,7 +204,7 @@ def test_a_client_that_reads_nothing_takes_little_memory(service: Service) -> No
     assert 0 < waiting < 500_000
 
 
-def test_a_reload_serves_connections_that_have_just_been_accepted(tmp_path: Path) -> None:
+def test_a_reload_serves_connections_just_accepted(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"WORKERS": "2"}) as service:
         for _ in range(5):
             old = service.workers()
@@ -320,13 +320,13 @@ def test_a_refusal_of_what_is_not_http_is_logged_with_its_id(service: Service) -
         "/metrics;x",
     ],
 )
-def test_a_path_that_a_proxy_reads_in_another_way_is_not_found(service: Service, path: str) -> None:
+def test_a_path_that_a_proxy_reads_differently_is_not_found(service: Service, path: str) -> None:
     response = exchange(service, LAST_GET % path.encode())
     # gunicorn takes no path without a slash in front.
     assert problem(response)["status"] == (400 if path.startswith("%") else 404)
 
 
-def test_forwarded_headers_are_not_believed(service: Service) -> None:
+def test_forwarded_headers_are_not_trusted(service: Service) -> None:
     forged = (
         b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on\r\nX-Forwarded-Protocol: ssl\r\n"
         b"X-Forwarded-Host: evil.example\r\nX-Forwarded-Prefix: /evil\r\n"
@@ -352,7 +352,7 @@ def test_with_a_strange_host_a_booking_succeeds_or_nothing_is_booked(
     assert tickets(service) == before + succeeded
 
 
-def test_a_client_may_ask_before_it_sends_the_body(service: Service) -> None:
+def test_a_client_may_wait_for_100_continue(service: Service) -> None:
     with socket.create_connection((HOST, service.port), timeout=5) as connection:
         length = b"Content-Length: %d\r\n" % len(BOOKING)
         connection.sendall(
@@ -363,7 +363,7 @@ def test_a_client_may_ask_before_it_sends_the_body(service: Service) -> None:
         assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
 
 
-def test_requests_may_share_a_connection_and_need_not_wait_for_each_other(
+def test_requests_may_share_a_connection_and_be_pipelined(
     service: Service,
 ) -> None:
     booking = HEAD + b"Content-Length: %d\r\n\r\n" % len(BOOKING) + BOOKING
@@ -407,7 +407,7 @@ def test_a_body_in_too_many_chunks_is_refused(service: Service) -> None:
     )
 
 
-def test_trailers_without_end_are_refused(service: Service) -> None:
+def test_endless_trailers_are_refused(service: Service) -> None:
     before = tickets(service)
     trailers = b"X: %s\r\n" % (b"a" * 95) * 300
     chunks = b"%x\r\n%s\r\n0\r\n%s" % (len(BOOKING), BOOKING, trailers)
@@ -430,7 +430,7 @@ def test_none_of_this_is_logged_as_an_error(service: Service) -> None:
     assert [line for line in service.logged() if line["level"] not in ("INFO", "WARNING")] == []
 
 
-def test_connections_that_are_idle_or_stalled_do_not_delay_a_stop(tmp_path: Path) -> None:
+def test_idle_and_stalled_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
     with (
         running_service(tmp_path) as service,
         stalled(service, b"") as _,

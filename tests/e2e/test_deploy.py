@@ -53,7 +53,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert "box-office" not in checked.stderr
 
 
-def test_the_unit_keeps_data_where_a_socket_can_be() -> None:
+def test_the_unit_keeps_data_where_a_socket_path_fits() -> None:
     (data_dir,) = re.findall("^Environment=DATA_DIR=(.*)", UNIT, re.MULTILINE)
     assert f"StateDirectory={Path(data_dir).relative_to('/var/lib')}\n" in UNIT
     assert len(f"{data_dir}/mongodb/mongod.sock") <= 107
@@ -68,7 +68,7 @@ def test_variables_are_settings() -> None:
         assert set(names) <= SETTINGS
 
 
-def test_the_image_has_all_that_the_service_needs() -> None:
+def test_the_image_has_everything_the_service_needs() -> None:
     assert {"requirements.txt", "app", "root.py", "gunicorn.conf.py"} == COPIED
     assert all((PROJECT / path).exists() for path in COPIED)
     let_in = re.findall("^!(.*)", (DEPLOY / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
@@ -96,7 +96,7 @@ def test_compose_agrees_with_the_image() -> None:
     assert published.split(":")[-1] == IMAGE_SETTINGS["PORT"]
 
 
-def test_compose_names_the_databases_as_the_service_looks_for_them() -> None:
+def test_compose_gives_the_databases_the_names_in_the_uri() -> None:
     databases = [
         name for name, it in COMPOSE["services"].items() if it.get("command", [""])[0] == "mongod"
     ]

@@ -88,7 +88,7 @@ def test_a_stop_is_clean_and_keeps_the_tickets(service: Service, temporary: Path
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGHUP])
-def test_what_a_terminal_sends_to_its_whole_group_is_a_clean_stop(
+def test_a_signal_to_the_whole_process_group_is_a_clean_stop(
     service: Service, temporary: Path, with_signal: int
 ) -> None:
     service.all_at_once([lambda client: client.request("GET", "/")] * 50, clients=10)
@@ -109,7 +109,7 @@ def test_under_nohup_it_survives_its_terminal() -> None:
         assert service.stop() == 0
 
 
-def test_requests_under_way_are_answered_before_a_stop(service: Service) -> None:
+def test_requests_in_flight_are_answered_before_a_stop(service: Service) -> None:
     book(service)  # The database is ready.
     answers: list[Answer] = []
     clients = [
@@ -143,7 +143,9 @@ def test_a_killed_service_leaves_nothing_behind_and_the_next_takes_over(
         assert_gone(processes, temporary)
 
 
-def test_a_killed_server_ends_the_service_which_says_why(tmp_path: Path, temporary: Path) -> None:
+def test_a_killed_server_ends_the_service_with_a_logged_reason(
+    tmp_path: Path, temporary: Path
+) -> None:
     port = free_port()
     process = start_process(tmp_path, port, {"TMPDIR": str(temporary)})
     service = Service(port, process, tmp_path)
@@ -156,7 +158,7 @@ def test_a_killed_server_ends_the_service_which_says_why(tmp_path: Path, tempora
     assert_gone(processes, temporary)
 
 
-def test_a_mongod_left_behind_is_cleared_up(tmp_path: Path) -> None:
+def test_a_leftover_mongod_is_cleaned_up(tmp_path: Path) -> None:
     # As on a machine where children outlive a killed parent: one that nobody looks after.
     leftover = EmbeddedMongoDB(tmp_path).__enter__()
     leftover._stopping.set()
@@ -168,7 +170,7 @@ def test_a_mongod_left_behind_is_cleared_up(tmp_path: Path) -> None:
         wait_until(lambda: not is_alive(leftover.pid))
 
 
-def test_workers_are_replaced_however_often_they_die(service: Service) -> None:
+def test_workers_that_keep_dying_are_replaced(service: Service) -> None:
     ticket = book(service)
     for _ in range(15):
         killed = service.workers()
@@ -179,7 +181,7 @@ def test_workers_are_replaced_however_often_they_die(service: Service) -> None:
     wait_until(lambda: len(service.workers()) == 2, seconds=5)
 
 
-def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
+def test_a_hung_worker_is_replaced(tmp_path: Path) -> None:
     environ = {"WORKERS": "2", "GUNICORN_CMD_ARGS": "--timeout 2"}
     with running_service(tmp_path, environ=environ) as service:
         hanging, other = service.workers()
@@ -190,7 +192,7 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
         assert any("WORKER TIMEOUT" in line["message"] for line in service.logged())
 
 
-def test_of_ten_services_on_one_port_one_serves(tmp_path: Path) -> None:
+def test_only_one_of_ten_services_gets_the_port(tmp_path: Path) -> None:
     port = free_port()
     hosts = ["127.0.0.1", "0.0.0.0"] * 5
     services = [
@@ -228,7 +230,7 @@ LOOPBACK = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
 GUNICORN = [str(Path(sys.executable).parent / "gunicorn"), "root:app"]
 
 
-def test_localhost_is_served_at_both_its_addresses(tmp_path: Path) -> None:
+def test_localhost_is_served_on_both_loopback_addresses(tmp_path: Path) -> None:
     with running_service(tmp_path, environ={"HOST": "localhost"}) as service:
         assert [status_at(address, service.port) for address in LOOPBACK] == [200, 200]
         (line,) = (line for line in service.logged() if "Serving" in line["message"])
@@ -236,7 +238,7 @@ def test_localhost_is_served_at_both_its_addresses(tmp_path: Path) -> None:
             assert f"http://{name}:{service.port}" in line["message"]
 
 
-def test_under_gunicorn_localhost_is_served_at_both_its_addresses(
+def test_under_gunicorn_localhost_is_served_on_both_loopback_addresses(
     tmp_path: Path, mongod_uri: str
 ) -> None:
     environ = {"HOST": "localhost", "PORT": str(port := free_port()), "MONGODB_URI": mongod_uri}
@@ -266,7 +268,7 @@ def status_at(address: str, port: int) -> int:
 
 
 @pytest.mark.parametrize("taken", LOOPBACK)
-def test_if_another_program_has_one_of_the_two_the_start_is_refused(
+def test_the_start_is_refused_if_either_loopback_address_is_in_use(
     tmp_path: Path, taken: str
 ) -> None:
     with socket.socket(LOOPBACK[taken]) as other:
@@ -279,7 +281,7 @@ def test_if_another_program_has_one_of_the_two_the_start_is_refused(
 
 
 @pytest.mark.parametrize("host", ["a..b", "no-such-host.invalid"])
-def test_gunicorn_refuses_a_host_that_is_none_in_one_line(host: str) -> None:
+def test_gunicorn_refuses_an_invalid_host_in_one_line(host: str) -> None:
     refused = subprocess.run(
         GUNICORN,
         cwd=ROOT.parent,
@@ -294,7 +296,7 @@ def test_gunicorn_refuses_a_host_that_is_none_in_one_line(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "999.1.1.1", "a..b"])
-def test_a_host_that_is_not_this_machine_ends_the_start_at_once(tmp_path: Path, host: str) -> None:
+def test_a_host_of_another_machine_stops_the_start_at_once(tmp_path: Path, host: str) -> None:
     started = time.monotonic()
     message = refusal(tmp_path, free_port(), HOST=host)
     assert f"HOST={host} cannot be used: " in message
@@ -310,7 +312,7 @@ def test_a_host_that_is_not_this_machine_ends_the_start_at_once(tmp_path: Path, 
         ("MONGODB_URI", "db:27017", "MONGODB_URI"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_in_one_line(
+def test_an_invalid_setting_stops_the_start_with_one_line(
     tmp_path: Path, name: str, value: str, shown: str
 ) -> None:
     message = refusal(tmp_path, free_port(), **{name: value})
@@ -318,13 +320,13 @@ def test_a_wrong_setting_stops_the_start_in_one_line(
     assert message.count("\n") == 1
 
 
-def test_a_data_dir_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_an_unusable_data_dir_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "cannot be used" in refusal(tmp_path / "file", free_port())
     assert "too long for a Unix socket" in refusal(tmp_path / ("x" * 100), free_port())
 
 
-def test_mongod_comes_back_although_its_first_restart_fails(tmp_path: Path) -> None:
+def test_mongod_restarts_even_if_the_first_attempt_fails(tmp_path: Path) -> None:
     binary = tmp_path / "bin" / "mongod"
     binary.parent.mkdir()
     binary.symlink_to(find_mongod())
@@ -338,7 +340,7 @@ def test_mongod_comes_back_although_its_first_restart_fails(tmp_path: Path) -> N
         wait_until(lambda: view(service, ticket) == ticket)
 
 
-def test_the_reason_of_a_failed_mongod_start_is_passed_on(tmp_path: Path) -> None:
+def test_a_failed_mongod_start_is_reported_with_its_reason(tmp_path: Path) -> None:
     database = tmp_path / "mongodb" / "db"
     database.mkdir(parents=True)
     (database / "WiredTiger").write_text("broken")

@@ -95,7 +95,7 @@ def ask(port: int, method: str, path: str, body: object = None, **headers: str) 
         return connection.request(method, path, body, names)
 
 
-def test_addresses_have_the_path_of_the_service(proxy: int) -> None:
+def test_addresses_include_the_services_path(proxy: int) -> None:
     forged = {"X_Forwarded_Prefix": "/evil", "X_Forwarded_Host": "evil.example"}
     booked = ask(proxy, "POST", "/box/booktickets", BOOKING, **forged)
     assert booked.status == 201
@@ -114,7 +114,7 @@ def test_the_docs_load(proxy: int) -> None:
         assert page_at(proxy, address)
 
 
-def test_a_forged_address_is_not_believed(proxy: int) -> None:
+def test_a_forged_address_is_not_trusted(proxy: int) -> None:
     statuses = [
         ask(proxy, "GET", "/box/", X_Forwarded_For=f"192.0.2.{number}").status
         for number in range(40)
@@ -125,7 +125,7 @@ def test_a_forged_address_is_not_believed(proxy: int) -> None:
 
 @pytest.mark.parametrize("path", ["metrics", "health/ready"])
 @pytest.mark.parametrize("before", ["/box/", "/box//", "/box/%2F", "/box/./", "/box/x/../"])
-def test_what_is_for_operators_is_not_public(proxy: int, path: str, before: str) -> None:
+def test_operators_routes_are_not_public(proxy: int, path: str, before: str) -> None:
     path = f"{before}{path}"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         page_at(proxy, path)
@@ -142,7 +142,7 @@ def respond_with_nonsense(accepted: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [None, hang_up, respond_with_nonsense])
-def test_no_id_of_a_ticket_is_in_a_log_whatever_fails(
+def test_no_failure_logs_a_ticket_id(
     tmp_path: Path, behaviour: Callable[[socket.socket], None] | None
 ) -> None:
     with socket.socket() as service:

@@ -103,7 +103,7 @@ def closed_streams(_: ExitStack, __: Path) -> Surroundings:
         closed_streams,
     ],
 )
-def test_bookings_go_on_and_workers_come_back(
+def test_bookings_continue_and_workers_restart(
     tmp_path: Path, mongod_uri: str, arrange: Callable[[ExitStack, Path], Surroundings]
 ) -> None:
     with ExitStack() as stack:

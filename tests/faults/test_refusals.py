@@ -68,7 +68,7 @@ def lagging_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
 
 
 @pytest.mark.parametrize("mode", ["secondary", "secondaryPreferred", "nearest"])
-def test_nobody_reads_from_a_secondary_that_lags(
+def test_no_request_reads_from_a_lagging_secondary(
     lagging_set: ReplicaSet, start: Start, log: Log, mode: str, replica_set_client: Any
 ) -> None:
     replica_set_client["refusals"]["tickets"].delete_many({})
@@ -83,7 +83,7 @@ def test_nobody_reads_from_a_secondary_that_lags(
     assert warning.endswith("ignored: readPreference")
 
 
-def test_a_service_tied_to_a_secondary_answers_503_rather_than_old_state(
+def test_a_service_tied_to_a_secondary_responds_with_503_rather_than_stale_data(
     replica_set: ReplicaSet, start: Start, log: Log
 ) -> None:
     replica_set.wait_until_whole()
@@ -96,7 +96,7 @@ def test_a_service_tied_to_a_secondary_answers_503_rather_than_old_state(
     assert "not primary" in warning
 
 
-def test_a_wrong_name_of_the_replica_set_is_logged(
+def test_a_wrong_replica_set_name_is_logged(
     replica_set: ReplicaSet, start: Start, log: Log
 ) -> None:
     client = start(replica_set.uri.replace("rs0", "rs1"))
@@ -144,7 +144,7 @@ def restore_user(node: Node) -> None:
 @pytest.mark.parametrize(
     ("withdraw", "restore"), [(withdraw_rights, restore_rights), (drop_user, restore_user)]
 )
-def test_rights_withdrawn_are_an_outage_with_its_reason_that_ends_by_itself(
+def test_revoked_privileges_are_a_logged_outage_that_ends_by_itself(
     guarded: Node,
     start: Start,
     log: Log,
@@ -167,7 +167,7 @@ def test_rights_withdrawn_are_an_outage_with_its_reason_that_ends_by_itself(
     assert len(warnings(log)) == 2
 
 
-def test_a_password_that_was_changed_before_the_start_is_an_outage_too(
+def test_a_password_changed_before_the_start_is_an_outage(
     guarded: Node, start: Start, log: Log
 ) -> None:
     assert guarded.command("updateUser", "box", pwd="changed-secret")
@@ -215,7 +215,7 @@ def tls_node(tmp_path: Path, certificate: Path) -> Iterator[Node]:
         node.kill()
 
 
-def test_with_the_right_authority_tls_works(
+def test_tls_works_with_the_right_certificate_authority(
     tls_node: Node, certificate: Path, start: Start, log: Log
 ) -> None:
     client = start(f"mongodb://{tls_node.address}/?tls=true&tlsCAFile={certificate}")
@@ -230,7 +230,7 @@ def test_with_the_right_authority_tls_works(
         ("?tls=true", "certificate verify failed"),
     ],
 )
-def test_wrong_tls_is_logged_once_with_its_reason(
+def test_a_tls_failure_is_logged_once_with_its_reason(
     tls_node: Node, start: Start, log: Log, options: str, reason: str
 ) -> None:
     client = start(f"mongodb://{tls_node.address}/{options}")
@@ -239,7 +239,7 @@ def test_wrong_tls_is_logged_once_with_its_reason(
     assert reason in warning
 
 
-def test_the_reason_is_logged_again_when_it_changes_and_when_it_is_gone(
+def test_an_outage_is_logged_when_its_reason_changes_and_when_it_ends(
     tmp_path: Path, start: Start, log: Log
 ) -> None:
     node = Node(tmp_path / "plain")
@@ -256,7 +256,7 @@ def test_the_reason_is_logged_again_when_it_changes_and_when_it_is_gone(
         node.kill()
 
 
-def test_a_mongodb_that_comes_late_is_logged_as_usable(
+def test_a_mongodb_that_starts_late_is_logged_as_available(
     tmp_path: Path, start: Start, log: Log
 ) -> None:
     node = Node(tmp_path / "late")
@@ -280,7 +280,7 @@ def test_a_mongodb_that_comes_late_is_logged_as_usable(
         ("mongodb+srv://box:box-secret@nosuch.invalid/", "_mongodb._tcp.nosuch.invalid"),
     ],
 )
-def test_a_name_that_dns_does_not_know_is_waited_for(
+def test_the_service_waits_for_a_name_that_dns_does_not_know(
     start: Start, log: Log, uri: str, reason: str
 ) -> None:
     client = start(uri)
@@ -291,7 +291,7 @@ def test_a_name_that_dns_does_not_know_is_waited_for(
     assert "secret" not in str(log())
 
 
-def test_many_requests_in_an_outage_log_one_reason(start: Start, log: Log) -> None:
+def test_many_requests_log_an_outage_once(start: Start, log: Log) -> None:
     client = start(f"mongodb://{HOST}:{free_port()}")
     for path in ("/", "/health/ready"):
         assert_refused(client.get(path), 503, "database_unavailable")

@@ -39,7 +39,7 @@ FAIL_POINTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def test_killed_primaries_lose_and_double_nothing(
+def test_killed_primaries_lose_and_duplicate_nothing(
     replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int, report: Report
 ) -> None:
     verdicts, pauses = [], []
@@ -66,7 +66,7 @@ def test_killed_primaries_lose_and_double_nothing(
     assert all(verdict.is_clean for verdict in verdicts), verdicts
 
 
-def test_killed_primaries_let_nobody_in_twice_and_forget_nobody(
+def test_killed_primaries_lose_and_duplicate_no_admission(
     replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int, report: Report
 ) -> None:
     verdicts = []
@@ -86,7 +86,7 @@ def test_killed_primaries_let_nobody_in_twice_and_forget_nobody(
 
 
 @pytest.mark.parametrize("fault", FAIL_POINTS)
-def test_failing_admissions_let_nobody_in_twice_and_forget_nobody(
+def test_failing_writes_lose_and_duplicate_no_admission(
     replica_set: ReplicaSet,
     service: Service,
     tickets: Any,
@@ -106,7 +106,7 @@ def test_failing_admissions_let_nobody_in_twice_and_forget_nobody(
 
 
 @pytest.mark.parametrize("fault", FAIL_POINTS)
-def test_failing_writes_lose_and_double_nothing(
+def test_failing_writes_lose_and_duplicate_nothing(
     replica_set: ReplicaSet,
     service: Service,
     tickets: Any,
@@ -125,7 +125,7 @@ def test_failing_writes_lose_and_double_nothing(
     assert all(verdict.is_clean for verdict in verdicts), verdicts
 
 
-def test_with_a_new_key_for_each_try_customers_get_tickets_that_they_do_not_know_of(
+def test_retries_with_new_keys_create_tickets_customers_never_see(
     replica_set: ReplicaSet, service: Service, tickets: Any, rounds: int
 ) -> None:
     name, data = FAIL_POINTS["error 64 (not acknowledged by a majority) after a write"]
@@ -147,7 +147,7 @@ def patient_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
     replica_set.set_election_timeout(ELECTION_MS)
 
 
-def test_a_repeated_request_is_answered_once_the_majority_has_the_ticket(
+def test_a_retry_is_answered_once_a_majority_has_the_ticket(
     patient_set: ReplicaSet, service: Service
 ) -> None:
     # Far from the houses of the other tests, which are full by now.

@@ -32,7 +32,7 @@ from tests.traffic import House
 TOMORROW = (date.today() + timedelta(days=1)).isoformat()  # noqa: DTZ011 (its zone, too)
 
 
-def test_a_killed_worker_loses_and_doubles_nothing(
+def test_a_killed_worker_loses_and_duplicates_nothing(
     service: Service, tickets: Any, rounds: int, report: Report
 ) -> None:
     verdicts = []
@@ -117,7 +117,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
-def test_on_a_full_disk_it_refuses_and_loses_no_confirmed_ticket(
+def test_a_full_disk_refuses_bookings_and_loses_no_confirmed_ticket(
     small_disk: Path, report: Report
 ) -> None:
     with running_service(small_disk, environ=WORKERS) as service:
@@ -133,7 +133,7 @@ def test_on_a_full_disk_it_refuses_and_loses_no_confirmed_ticket(
     assert verdict.is_clean, verdict
 
 
-def test_a_disk_that_cannot_be_written_is_named(small_disk: Path) -> None:
+def test_an_unwritable_disk_is_reported(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     process = start_process(small_disk, free_port())
     _, message = process.communicate(timeout=60)
@@ -141,7 +141,7 @@ def test_a_disk_that_cannot_be_written_is_named(small_disk: Path) -> None:
     assert message == f"box-office: DATA_DIR={small_disk} cannot be used: Read-only file system.\n"
 
 
-def test_a_database_that_was_dropped_is_not_oversold_once_that_was_noticed(tmp_path: Path) -> None:
+def test_a_dropped_database_is_not_oversold_once_noticed(tmp_path: Path) -> None:
     body = {"name": "Asha Rao", "phone": "98765 43210", "timing": "12:00", "date": TOMORROW}
     with running_service(tmp_path, environ=WORKERS) as service:
         assert service.post("/booktickets", body).status == 201

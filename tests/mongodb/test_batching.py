@@ -73,7 +73,7 @@ def command() -> Command:
     return Command()
 
 
-def test_a_lone_request_is_sent_at_once_and_alone(command: Command) -> None:
+def test_a_lone_request_is_sent_at_once_by_itself(command: Command) -> None:
     command.may_end.set()
     group = GroupCommit(command)
     assert [group(1), group(2)] == ["done 1", "done 2"]
@@ -89,7 +89,7 @@ def test_requests_that_arrive_meanwhile_share_the_next_command_in_order(command:
     assert command.batches == [[0], [1, 2, 3, 4]]
 
 
-def test_a_batch_has_a_largest_size(command: Command) -> None:
+def test_batches_have_a_maximum_size(command: Command) -> None:
     callers = Callers(GroupCommit(command, largest=2))
     for asked in range(6):
         callers.call(asked)
@@ -98,7 +98,7 @@ def test_a_batch_has_a_largest_size(command: Command) -> None:
     assert command.batches == [[0], [1, 2], [3, 4], [5]]
 
 
-def test_an_error_of_one_request_is_nobody_elses(command: Command) -> None:
+def test_an_error_of_one_request_affects_no_other(command: Command) -> None:
     taken = ValueError("seat 1 is taken")
     command.result = lambda batch: [taken if each == 1 else each for each in batch]
     callers = Callers(GroupCommit(command))
@@ -108,7 +108,7 @@ def test_an_error_of_one_request_is_nobody_elses(command: Command) -> None:
     assert callers.join() == {0: 0, 1: taken, 2: 2}
 
 
-def test_an_error_of_the_command_is_everybodys_and_the_next_batch_runs(command: Command) -> None:
+def test_a_failed_command_fails_its_batch_and_the_next_batch_runs(command: Command) -> None:
     gone = ConnectionError("mongod is gone")
 
     def fail_once(batch: list[Any]) -> Any:
@@ -124,7 +124,7 @@ def test_an_error_of_the_command_is_everybodys_and_the_next_batch_runs(command: 
     assert callers.join() == {0: 0, 1: gone, 2: gone, 3: 3, 4: 4}
 
 
-def test_a_command_that_loses_a_result_fails_for_everybody(command: Command) -> None:
+def test_a_missing_result_fails_the_whole_batch(command: Command) -> None:
     command.result = lambda batch: batch[1:]
     command.may_end.set()
     with pytest.raises(RuntimeError, match="0 results for 1 requests"):
@@ -184,7 +184,7 @@ def test_nobody_waits_longer_than_patience(command: Command) -> None:
     assert command.batches == [[0], [4]]
 
 
-def test_a_caller_who_is_killed_when_it_should_lead_hands_over(
+def test_a_caller_killed_on_becoming_the_leader_hands_over(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait = batching._Caller.wait
@@ -243,7 +243,7 @@ def test_ten_thousand_callers_are_served_in_order() -> None:
     assert not group._led
 
 
-def test_nothing_is_remembered_of_a_request() -> None:
+def test_no_request_is_remembered() -> None:
     class Asked:
         pass
 

@@ -65,7 +65,7 @@ def test_an_option_that_guarantees_depend_on_cannot_be_changed(
     assert record.getMessage().endswith(f"ignored: {written(option)}")
 
 
-def test_one_warning_names_all_options_that_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_warning_names_all_ignored_options(caplog: pytest.LogCaptureFixture) -> None:
     options = "&".join(f"{name}={value}" for name, value in UNSAFE.items())
     log_ignored_options(f"mongodb://user:secret@db/?appName=x&{options}")
     (record,) = caplog.records
@@ -90,7 +90,7 @@ def test_options_that_agree_with_ours_cause_no_warning(caplog: pytest.LogCapture
         ("?maxPoolSize=7", (0, 7)),
     ],
 )
-def test_the_pool_is_as_large_as_the_connection_string_asks(
+def test_the_connection_string_sets_the_size_of_the_pool(
     options: str, sizes: tuple[int, int]
 ) -> None:
     with open_client(f"mongodb://db/{options}") as client:
@@ -120,7 +120,7 @@ class TestOutage:
             errors.BulkWriteError({"writeErrors": [{"code": 2}]}),
         ],
     )
-    def test_whatever_mongodb_refuses_it_may_accept_later(self, error: errors.PyMongoError) -> None:
+    def test_any_other_refusal_by_mongodb_is_an_outage(self, error: errors.PyMongoError) -> None:
         assert is_outage(error)
 
     @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ class TestReason:
             ),
         ],
     )
-    def test_it_has_no_data_of_customers_and_nothing_that_changes(
+    def test_it_omits_customer_data_and_anything_that_varies(
         self, error: errors.PyMongoError, reason: str
     ) -> None:
         assert describe(error) == reason
@@ -220,7 +220,7 @@ class TestOutageLog:
             log.report(errors.AutoReconnect("away"))
         assert logged() == ["away"]
 
-    def test_reasons_that_alternate_are_logged_once_a_minute(
+    def test_alternating_reasons_are_logged_once_a_minute(
         self, seconds: list[float], logged: Callable[[], list[str]]
     ) -> None:
         log = OutageLog()
@@ -236,7 +236,7 @@ class TestOutageLog:
         log.report(errors.AutoReconnect("one"))
         assert logged() == ["two", "one"]
 
-    def test_the_end_is_logged_once_a_second_after_the_last_error(
+    def test_the_end_is_logged_one_second_after_the_last_error(
         self, seconds: list[float], logged: Callable[[], list[str]]
     ) -> None:
         log = OutageLog()

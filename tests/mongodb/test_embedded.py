@@ -45,7 +45,7 @@ def start_with(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> st
         ("Error parsing command line: unrecognised option", "unrecognised option."),
     ],
 )
-def test_a_mongod_that_cannot_be_loaded_is_told_in_the_loaders_words(
+def test_a_mongod_that_fails_to_load_reports_the_loaders_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, remedy: str
 ) -> None:
     script = f"#!/bin/sh\ncat >&2 <<'END'\n{words}\nEND\nexit 127\n"
@@ -54,14 +54,14 @@ def test_a_mongod_that_cannot_be_loaded_is_told_in_the_loaders_words(
     assert remedy in message
 
 
-def test_a_mongod_that_says_nothing_gives_no_reason(
+def test_a_mongod_that_fails_silently_has_no_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "no reason given" in start_with("#!/bin/sh\nexit 1\n", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("script", ["\x7fELF for another machine", "#!/nowhere/sh\n"])
-def test_a_mongod_that_is_not_for_this_machine_is_named(
+def test_a_mongod_for_another_machine_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     message = start_with(script, tmp_path, monkeypatch)

@@ -54,7 +54,7 @@ ALL = {SEATS, "request.key_1", "showing_at_1"}
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("loss", ["drop_database", "drop_collection", "drop_indexes"])
-def test_lost_indexes_are_back_before_the_next_booking(
+def test_dropped_indexes_are_recreated_before_the_next_booking(
     client: FlaskClient, database: Database[Any], loss: str
 ) -> None:
     book(client)
@@ -87,7 +87,7 @@ def test_a_showing_whose_collection_was_dropped_is_not_oversold(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_with_duplicates_nothing_is_sold_until_they_are_gone(
+def test_nothing_is_sold_until_duplicates_are_removed(
     client: FlaskClient, database: Database[Any], log: Callable[[], list[Any]]
 ) -> None:
     ticket = book(client)
@@ -174,7 +174,7 @@ def test_the_service_that_started_last_sets_the_expiry(database: Database[Any]) 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_worker_that_replaces_another_is_not_a_start(database: Database[Any]) -> None:
+def test_a_replacement_worker_does_not_count_as_a_start(database: Database[Any]) -> None:
     indexes_that_expire(database, 8, started_at=time.time()).ensure()
     indexes_that_expire(database, 9).ensure()
     indexes_that_expire(database, 8, started_at=time.time() - 60).ensure()
@@ -182,7 +182,7 @@ def test_a_worker_that_replaces_another_is_not_a_start(database: Database[Any]) 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_start_by_a_clock_that_was_ahead_does_not_hold(database: Database[Any]) -> None:
+def test_a_start_recorded_by_a_fast_clock_does_not_count(database: Database[Any]) -> None:
     database["starts"].insert_one(
         {"_id": "tickets", "started_at": time.time() + 1e7, "expire_after_seconds": 60}
     )
@@ -200,7 +200,7 @@ def test_a_start_by_a_clock_that_was_ahead_does_not_hold(database: Database[Any]
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("skew", [-61, 61, 40 * 24 * 3600])
-def test_while_clocks_disagree_nothing_is_removed(
+def test_nothing_is_removed_while_clocks_disagree(
     database: Database[Any], log: Callable[[], list[Any]], skew: float
 ) -> None:
     ahead = [0.0]
@@ -218,7 +218,7 @@ def test_while_clocks_disagree_nothing_is_removed(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_without_the_right_to_suspend_the_removal_the_log_says_so_and_bookings_go_on(
+def test_without_the_privilege_to_suspend_removal_a_warning_is_logged_and_bookings_continue(
     database: Database[Any], log: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(name: str, *arguments: Any, **options: Any) -> Any:
@@ -259,7 +259,7 @@ def test_without_an_expiry_nothing_expires(database: Database[Any]) -> None:
     assert indexes_of(database) == {"request.key_1"}
 
 
-def test_lost_indexes_of_movies_are_back_before_the_next_movie(
+def test_dropped_movie_indexes_are_recreated_before_the_next_movie(
     client: FlaskClient, database: Database[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 0)
@@ -292,7 +292,7 @@ def with_upgrade(database: Database[Any], upgrade: Upgrade) -> Indexes:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_upgrade_runs_once_when_the_indexes_are_there(database: Database[Any]) -> None:
+def test_an_upgrade_runs_once_after_the_indexes_exist(database: Database[Any]) -> None:
     upgrade = Upgrade()
     indexes = with_upgrade(database, upgrade)
     for _ in range(3):
@@ -303,7 +303,7 @@ def test_an_upgrade_runs_once_when_the_indexes_are_there(database: Database[Any]
     assert upgrade.indexes == [{"request.key_1"}]
 
 
-def test_requests_that_arrive_at_once_upgrade_once(database: Database[Any]) -> None:
+def test_concurrent_requests_upgrade_once(database: Database[Any]) -> None:
     upgrade = Upgrade()
     indexes = with_upgrade(database, upgrade)
     start = threading.Barrier(20)
@@ -318,7 +318,7 @@ def test_requests_that_arrive_at_once_upgrade_once(database: Database[Any]) -> N
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_upgrade_is_tried_again_after_an_outage(database: Database[Any]) -> None:
+def test_an_upgrade_is_retried_after_an_outage(database: Database[Any]) -> None:
     away = pymongo.errors.AutoReconnect("away")
     upgrade = Upgrade(away, away)
     indexes = with_upgrade(database, upgrade)
@@ -364,7 +364,7 @@ def test_until_the_upgrade_succeeds_tickets_are_neither_sold_nor_changed(
     assert database["tickets"].count_documents({}) == 1
 
 
-def test_requests_that_wait_share_one_failure() -> None:
+def test_waiting_requests_share_one_failure() -> None:
     with pymongo.MongoClient[Any]("mongodb://127.0.0.1:1", connect=False) as away:
         indexes = Indexes(
             away["away"]["tickets"],
@@ -426,7 +426,7 @@ class TestHowOftenMongoDBIsAsked:
     def indexes(self, stub: StubCollection) -> Indexes:
         return Indexes(cast(Collection[Any], stub), unique=[KEY])
 
-    def test_indexes_are_looked_at_again_after_two_seconds(
+    def test_indexes_are_verified_again_after_two_seconds(
         self, seconds: list[float], stub: StubCollection, indexes: Indexes
     ) -> None:
         for ahead, asked in ((0, 1), (1.9, 1), (0.2, 2), (1.9, 2), (0.2, 3)):
@@ -470,7 +470,7 @@ class TestHowOftenMongoDBIsAsked:
         ):  # although they were seen before
             indexes.ensure()
 
-    def test_without_rights_connections_authenticate_again(
+    def test_connections_without_privileges_authenticate_again(
         self, seconds: list[float], stub: StubCollection, indexes: Indexes, renewed: list[Any]
     ) -> None:
         stub.failure = OperationFailure("not authorized", UNAUTHORIZED)
@@ -479,21 +479,21 @@ class TestHowOftenMongoDBIsAsked:
         assert renewed == ["client"]
 
     @pytest.mark.parametrize("failure", [OperationFailure("no", 67), AutoReconnect("away")])
-    def test_nothing_is_read_while_they_cannot_be_created(
+    def test_nothing_is_read_while_indexes_cannot_be_created(
         self, stub: StubCollection, indexes: Indexes, failure: PyMongoError
     ) -> None:
         stub.failure = failure
         with pytest.raises(IndexesUnavailable):
             indexes.collection  # noqa: B018 (the property raises)
 
-    def test_duplicates_can_be_read(self, stub: StubCollection, indexes: Indexes) -> None:
+    def test_duplicates_do_not_prevent_reads(self, stub: StubCollection, indexes: Indexes) -> None:
         stub.failure = DuplicateKeyError("E11000", 11000)
         assert cast(object, indexes.collection) is stub
         with pytest.raises(IndexesUnavailable):
             indexes.ensure()
 
     @pytest.mark.parametrize("failure", [None, OperationFailure("no", 67)])
-    def test_nobody_waits_for_others_longer_than_an_attempt_takes(
+    def test_no_request_waits_for_others_longer_than_an_attempt_takes(
         self,
         seconds: list[float],
         stub: StubCollection,

@@ -93,7 +93,7 @@ LOOK = "aggregate"
 # ---- Bookings
 
 
-def test_a_process_looks_before_it_books_until_it_seems_to_be_alone(
+def test_a_process_looks_first_until_it_seems_to_be_alone(
     watched: FlaskClient, commands: Commands
 ) -> None:
     sent = [commands.of(lambda: book(watched)) for _ in range(20)]
@@ -105,7 +105,7 @@ def test_a_lone_party_takes_a_look_and_an_insert(alone: FlaskClient, commands: C
         assert commands.of(partial(book, alone, amount=5, key=key)) == [LOOK, "insert"]
 
 
-def test_a_process_alone_fills_a_house_with_one_insert_a_ticket(
+def test_a_lone_process_fills_a_house_with_one_insert_per_ticket(
     alone: FlaskClient, commands: Commands
 ) -> None:
     assert commands.of(lambda: book(alone)) == [LOOK, "insert"]
@@ -113,13 +113,13 @@ def test_a_process_alone_fills_a_house_with_one_insert_a_ticket(
         assert commands.of(lambda: book(alone)) == ["insert"]
 
 
-def test_chosen_seats_are_one_insert(alone: FlaskClient, commands: Commands) -> None:
+def test_chosen_seats_take_one_insert(alone: FlaskClient, commands: Commands) -> None:
     book(alone)
     for seats in ([7], [20, 19, 18], [1]):
         assert commands.of(partial(book, alone, seats=seats)) == ["insert"]
 
 
-def test_a_chosen_seat_that_is_taken_is_refused_with_one_look(
+def test_a_taken_seat_is_refused_with_one_look(
     alone: FlaskClient, other: FlaskClient, commands: Commands
 ) -> None:
     book(alone, seat=7)
@@ -128,7 +128,7 @@ def test_a_chosen_seat_that_is_taken_is_refused_with_one_look(
     assert commands.of(lambda: book(alone, seat=9, status=409)) == ["insert", LOOK]
 
 
-def test_a_seat_that_another_process_has_got_costs_a_look_and_an_insert(
+def test_a_seat_lost_to_another_process_costs_a_look_and_an_insert(
     alone: FlaskClient, other: FlaskClient, commands: Commands
 ) -> None:
     seat = book(alone)["seat"]
@@ -152,9 +152,7 @@ def test_a_process_that_is_not_alone_looks_again(
     assert sent[-1] == ["insert"]
 
 
-def test_a_seat_that_is_free_again_takes_one_look_to_find(
-    alone: FlaskClient, commands: Commands
-) -> None:
+def test_a_freed_seat_is_found_with_one_look(alone: FlaskClient, commands: Commands) -> None:
     first, *_ = fill(alone)
     delete(alone, first)
     assert commands.of(lambda: book(alone)) == [LOOK, "insert"]
@@ -288,7 +286,7 @@ def test_a_crowd_shares_round_trips(alone: FlaskClient, commands: Commands) -> N
     assert bought.count("insert") <= CROWD / 2  # depends on the machine
 
 
-def test_a_crowd_shares_round_trips_of_a_fresh_process(
+def test_a_crowd_shares_round_trips_in_a_fresh_process(
     watched: FlaskClient, commands: Commands
 ) -> None:
     """Which leaves seats to others, so it sells a house in more than one batch."""

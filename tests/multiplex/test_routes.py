@@ -108,7 +108,7 @@ def test_a_screen_has_rows(client: FlaskClient, seats: int, per_row: int) -> Non
     ]
 
 
-def test_without_a_showtime_a_movie_plays_now(client: FlaskClient) -> None:
+def test_the_default_showtime_is_now(client: FlaskClient) -> None:
     add_screen(client)
     movie = ok(client.post("/api/movies", json={"screen": 1}), 201)
     assert movie["showtime"] == "14:03"
@@ -129,7 +129,7 @@ def test_two_movies_cannot_share_a_screen_and_a_time(client: FlaskClient) -> Non
     assert len(ok(client.get("/api/movies"))) == 4
 
 
-def test_only_one_of_the_movies_scheduled_at_once_gets_the_screen(
+def test_only_one_of_several_concurrent_movies_gets_the_screen(
     mongod_database: Database[Any], settings: Settings, clock: Clock, rounds: int
 ) -> None:
     app = create_app(mongod_database, settings=settings, clock=clock)
@@ -151,7 +151,7 @@ def test_only_one_of_the_movies_scheduled_at_once_gets_the_screen(
     assert len(ok(app.test_client().get("/api/movies"))) == rounds
 
 
-def test_movies_at_different_times_of_one_screen_do_not_clash(house: FlaskClient) -> None:
+def test_movies_at_different_times_share_a_screen(house: FlaskClient) -> None:
     add_movie(house, showtime="21:00")
     ok(put_on_sale(house, 2))
     for movie in (1, 2):
@@ -170,7 +170,7 @@ def test_the_timetable_plays_in_a_separate_house(house: FlaskClient) -> None:
     assert ok(house.get("/tickets?movie=1")) == [bought]
 
 
-def test_movies_are_listed_with_the_seats_of_a_day(house: FlaskClient, clock: Clock) -> None:
+def test_movies_are_listed_with_a_days_seats(house: FlaskClient, clock: Clock) -> None:
     ok(buy(house, amount=3, date="2046-11-24"), 201)
     assert only_movie(house, "2046-11-24") == {
         **MOVIE,
@@ -205,7 +205,7 @@ def change(client: FlaskClient, **fields: Any) -> TestResponse:
     return client.patch("/api/movies/1", json=fields)
 
 
-def test_a_movie_can_be_renamed_and_tickets_keep_the_title_they_were_sold_with(
+def test_renaming_a_movie_keeps_the_title_on_sold_tickets(
     house: FlaskClient,
 ) -> None:
     before = ok(buy(house), 201)
@@ -217,9 +217,7 @@ def test_a_movie_can_be_renamed_and_tickets_keep_the_title_they_were_sold_with(
     assert ok(house.get(f"/tickets/{before['ticket_id']}")) == before
 
 
-def test_off_sale_nothing_more_is_sold_and_tickets_stay_good(
-    house: FlaskClient, clock: Clock
-) -> None:
+def test_taking_a_movie_off_sale_keeps_its_tickets_valid(house: FlaskClient, clock: Clock) -> None:
     ticket = ok(buy(house, key="key-12345", amount=2), 201)
     path = f"/tickets/{ticket['ticket_id']}"
     off_sale = {**MOVIE, "purchased_seats": 2, "free_seats": 8}
@@ -243,7 +241,7 @@ def test_off_sale_nothing_more_is_sold_and_tickets_stay_good(
 # ---- Deleting movies
 
 
-def test_a_deleted_movie_leaves_the_screen_to_another(house: FlaskClient) -> None:
+def test_deleting_a_movie_frees_its_screen(house: FlaskClient) -> None:
     deleted = house.delete("/api/movies/1")
     assert (deleted.status_code, deleted.data) == (204, b"")
     assert_refused(house.delete("/api/movies/1"), 404, "movie_not_found")
@@ -255,7 +253,7 @@ def test_a_deleted_movie_leaves_the_screen_to_another(house: FlaskClient) -> Non
     assert add_movie(house) == {**MOVIE, "movie": 2}
 
 
-def test_a_movie_with_tickets_is_not_deleted_until_they_have_expired(
+def test_a_movie_cannot_be_deleted_until_its_tickets_expire(
     mongod_database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
     house = create_app(mongod_database, settings=settings, clock=clock).test_client()
@@ -278,7 +276,7 @@ def test_a_movie_with_tickets_is_not_deleted_until_they_have_expired(
     assert add_movie(house)["movie"] == 2
 
 
-def test_tickets_of_other_movies_do_not_keep_a_movie(house: FlaskClient) -> None:
+def test_tickets_of_other_movies_do_not_prevent_deletion(house: FlaskClient) -> None:
     add_screen(house)
     elsewhere: list[dict[str, Any]] = [{"screen": 2}, {"showtime": "21:00"}]
     for number, place in enumerate(elsewhere, 2):
@@ -307,9 +305,7 @@ def test_tickets_of_other_movies_do_not_keep_a_movie(house: FlaskClient) -> None
     ],
 )
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_a_movie_that_is_not_there_is_not_found(
-    house: FlaskClient, method: str, number: str
-) -> None:
+def test_an_unknown_movie_is_not_found(house: FlaskClient, method: str, number: str) -> None:
     answer = house.open(f"/api/movies/{number}", method=method, json={"on_sale": False})
     assert answer.status_code == 404
     assert answer.json["code"] in ("movie_not_found", "not_found")
@@ -356,7 +352,7 @@ def test_one_seat_is_the_default(house: FlaskClient) -> None:
     assert len(ok(buy(house), 201)["seats"]) == 1
 
 
-def test_a_ticket_has_the_name_and_the_phone_of_its_buyer(house: FlaskClient) -> None:
+def test_a_ticket_has_the_buyers_name_and_phone(house: FlaskClient) -> None:
     ticket = ok(buy(house, **ASHA), 201)
     assert (ticket["name"], ticket["phone"]) == ("Asha Rao", "98765 43210")
     path = f"/tickets/{ticket['ticket_id']}"
@@ -368,7 +364,7 @@ def test_a_ticket_has_the_name_and_the_phone_of_its_buyer(house: FlaskClient) ->
     assert (named["name"], named["phone"]) == ("Asha", None)
 
 
-def test_anyone_who_has_its_id_can_delete_a_ticket_without_a_phone(house: FlaskClient) -> None:
+def test_a_ticket_without_a_phone_can_be_deleted_by_its_id(house: FlaskClient) -> None:
     ticket = ok(buy(house, amount=10), 201)
     path = f"/tickets/{ticket['ticket_id']}"
     headers = {"Ticket-Phone": ASHA["phone"]}
@@ -419,7 +415,7 @@ def test_every_day_starts_with_an_empty_house(house: FlaskClient, clock: Clock) 
     assert ok(buy(house, key="key-12345", amount=10), 201) == yesterdays
 
 
-def test_a_day_can_be_picked(house: FlaskClient, clock: Clock) -> None:
+def test_a_date_can_be_chosen(house: FlaskClient, clock: Clock) -> None:
     assert ok(buy(house, date="2046-12-22"), 201)["showing_at"] == "2046-12-22T18:00:00+05:30"
     assert only_movie(house)["purchased_seats"] == 0
     for day in ("2046-11-21", "2046-12-23"):
@@ -429,7 +425,7 @@ def test_a_day_can_be_picked(house: FlaskClient, clock: Clock) -> None:
     assert_refused(buy(house, date="2046-11-22"), 409, "showing_started")
 
 
-def test_the_booking_window_holds_without_a_date_too(
+def test_the_booking_window_applies_without_a_date(
     database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
     today_only = replace(settings, advance_days=0)
@@ -460,12 +456,12 @@ def test_a_retry_buys_once(house: FlaskClient) -> None:
     assert only_movie(house)["purchased_seats"] == 6
 
 
-def test_one_seat_by_default_and_by_amount_is_the_same_request(house: FlaskClient) -> None:
+def test_an_amount_of_one_is_the_same_request_as_the_default(house: FlaskClient) -> None:
     first = ok(buy(house, key="key-12345"), 201)
     assert ok(buy(house, key="key-12345", amount=1), 201) == first
 
 
-def test_bookings_and_purchases_share_their_keys(house: FlaskClient) -> None:
+def test_bookings_and_purchases_share_keys(house: FlaskClient) -> None:
     ok(buy(house, key="key-12345"), 201)
     assert book(house, key="key-12345", status=422)["code"] == "idempotency_key_reused"
     book(house, key="key-67890")
@@ -556,7 +552,7 @@ def test_an_unknown_screen_or_movie_is_not_found(house: FlaskClient) -> None:
 # ---- As a whole
 
 
-def test_the_commands_of_the_contract_work_as_they_stand(client: FlaskClient) -> None:
+def test_the_contracts_commands_work_verbatim(client: FlaskClient) -> None:
     """curl's `-d` without a JSON content type, and its misspelt header."""
 
     def curl(method: str, path: str, data: str) -> Any:
@@ -581,7 +577,7 @@ def test_the_commands_of_the_contract_work_as_they_stand(client: FlaskClient) ->
     assert screen == {"screen": 1, "seats": 996, "seats_per_row": 20, "movies": movies}
 
 
-def test_after_a_restore_of_some_collections_numbers_are_new_and_counts_add_up(
+def test_a_partial_restore_reuses_no_numbers_and_keeps_counts_right(
     house: FlaskClient, database: Database[Any]
 ) -> None:
     for seats in (1, 9, 10):
@@ -604,7 +600,7 @@ def test_after_a_restore_of_some_collections_numbers_are_new_and_counts_add_up(
 @pytest.mark.parametrize(
     "database", [pytest.param("mongod", marks=pytest.mark.slow)], indirect=True
 )
-def test_a_large_multiplex_is_listed_completely(client: FlaskClient) -> None:
+def test_a_large_multiplex_is_listed_in_full(client: FlaskClient) -> None:
     """25 screens of 1 to 996 seats with 15 movies each, against a model of them."""
     chance = random.Random(25)
     model: list[Any] = []

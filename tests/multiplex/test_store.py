@@ -52,7 +52,7 @@ def test_screens_and_movies_are_found_by_number(catalogue: Catalogue, movie: Pla
             catalogue.find(number)
 
 
-def test_a_change_leaves_the_rest_as_it_was(catalogue: Catalogue, movie: Play) -> None:
+def test_a_change_keeps_the_other_fields(catalogue: Catalogue, movie: Play) -> None:
     assert catalogue.change(1, on_sale=True) == Play(
         "18:00", HOUSE, screen=1, movie=1, title="Sholay", on_sale=True
     )
@@ -73,7 +73,7 @@ def test_a_screen_has_one_movie_at_a_time(
     assert catalogue.add_movie(catalogue.add_screen(HOUSE), "18:00", None).movie == 3
 
 
-def test_a_deleted_movie_leaves_its_screen_and_not_its_number(
+def test_a_deleted_movie_frees_its_screen_but_not_its_number(
     catalogue: Catalogue, screen: StoredScreen, movie: Play
 ) -> None:
     catalogue.delete(1)
@@ -82,7 +82,7 @@ def test_a_deleted_movie_leaves_its_screen_and_not_its_number(
     assert catalogue.add_movie(screen, "18:00", None).movie == 2
 
 
-def test_counters_older_than_screens_and_movies_give_new_numbers(
+def test_numbers_are_new_even_if_counters_are_stale(
     catalogue: Catalogue, database: Database[Any]
 ) -> None:
     screens = [catalogue.add_screen(HOUSE) for _ in range(3)]
@@ -94,7 +94,7 @@ def test_counters_older_than_screens_and_movies_give_new_numbers(
     assert catalogue.add_movie(screens[0], "20:00", None).movie == 4
 
 
-def test_after_a_restore_a_number_on_a_ticket_is_not_given_again(database: Database[Any]) -> None:
+def test_numbers_on_tickets_are_not_reused_after_a_restore(database: Database[Any]) -> None:
     database["tickets"].insert_one({"screen": 7, "movie": 9})
     catalogue = Catalogue(database)
     screen = catalogue.add_screen(HOUSE)
@@ -103,7 +103,7 @@ def test_after_a_restore_a_number_on_a_ticket_is_not_given_again(database: Datab
 
 
 @pytest.mark.parametrize("has_index", [True, False])
-def test_only_one_of_the_movies_scheduled_at_once_gets_the_screen(
+def test_only_one_of_several_concurrent_movies_gets_the_screen(
     mongod_database: Database[Any], has_index: bool, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     """Without the unique index, which is the control, several get it."""

@@ -100,7 +100,7 @@ def test_lines_arrive_at_once_and_in_order(
     assert messages(read(reader)) == list("01234")
 
 
-def test_nobody_waits_for_a_reader_who_does_not_read(
+def test_no_request_waits_for_a_slow_reader(
     ends: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, stream = ends
@@ -120,7 +120,7 @@ def test_nobody_waits_for_a_reader_who_does_not_read(
     assert expected == 5001
 
 
-def test_a_line_longer_than_the_room_for_it_is_completed_by_the_next(
+def test_a_line_cut_short_is_completed_with_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reader, writer = os.pipe()
@@ -135,7 +135,7 @@ def test_a_line_longer_than_the_room_for_it_is_completed_by_the_next(
     os.close(reader)
 
 
-def test_a_reader_that_is_gone_changes_nothing(
+def test_a_closed_reader_causes_no_error(
     ends: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reader, stream = ends
@@ -159,7 +159,7 @@ def test_other_writers_to_a_pipe_still_wait_for_its_reader(monkeypatch: pytest.M
     os.close(reader)
 
 
-def test_lines_in_a_file_do_not_overwrite_those_of_others(
+def test_lines_do_not_overwrite_other_writers_in_a_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with (tmp_path / "log").open("w+") as stream:
@@ -181,7 +181,7 @@ LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO POST /booktickets 201 5\.65 m
 @pytest.mark.parametrize(
     ("form", "kind"), [("auto", terminal), ("text", pipe)], ids=["terminal", "text"]
 )
-def test_people_read_time_level_duration_and_id(
+def test_people_get_time_level_duration_and_id(
     monkeypatch: pytest.MonkeyPatch, form: str, kind: Callable[[], tuple[int, int]]
 ) -> None:
     reader, writer = kind()
@@ -200,7 +200,7 @@ def test_people_read_time_level_duration_and_id(
 @pytest.mark.parametrize(
     ("form", "kind"), [("auto", pipe), ("json", terminal)], ids=["pipe", "json"]
 )
-def test_programs_read_json(
+def test_programs_get_json(
     monkeypatch: pytest.MonkeyPatch, form: str, kind: Callable[[], tuple[int, int]]
 ) -> None:
     reader, writer = kind()
@@ -220,7 +220,7 @@ def test_programs_read_json(
     }
 
 
-def test_a_server_that_has_configured_logging_keeps_its_lines(
+def test_a_servers_logging_configuration_is_kept(
     ends: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, stream = ends

@@ -35,7 +35,7 @@ def samples(metrics: Metrics) -> dict[str, dict[tuple[str, ...], float]]:
     }
 
 
-def test_a_series_is_shown_from_its_first_event_on() -> None:
+def test_a_series_appears_with_its_first_event() -> None:
     # The first takes from 0 to 3, so the next is made from 6 on.
     metrics = metrics_of(times=[0, 3, 5, 6, 7])
     none_yet = metrics.exposition()
@@ -63,14 +63,14 @@ def test_the_build_names_the_version() -> None:
     assert line.endswith(',version="1.2.3"} 1.0')
 
 
-def test_seats_are_sold_and_free_by_timing_and_movie() -> None:
+def test_sold_and_free_seats_are_counted_by_timing_and_movie() -> None:
     shown = samples(metrics_of(lambda: [Seats("18:00", "", 3, 17), Seats("18:00", "2", 0, 996)]))
     assert shown["boxoffice_seats_sold"] == {("", "18:00"): 3, ("2", "18:00"): 0}
     assert shown["boxoffice_seats_free"] == {("", "18:00"): 17, ("2", "18:00"): 996}
 
 
 @pytest.mark.parametrize("error", [AutoReconnect("away"), BatchLost()])
-def test_without_mongodb_the_counters_are_shown_without_seats(error: Exception) -> None:
+def test_without_mongodb_counters_are_shown_and_seats_are_not(error: Exception) -> None:
     def fail() -> Any:
         raise error
 

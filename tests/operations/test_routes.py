@@ -256,7 +256,7 @@ def test_health_and_metrics_are_never_limited(limited: list[FlaskClient]) -> Non
 @pytest.mark.parametrize(
     "path", ["/static/style.css", "/static/api.js", "/static/nope", "/docs/swagger-ui.css"]
 )
-def test_a_pages_files_are_never_limited_and_do_not_wait_for_mongodb(
+def test_static_files_are_never_limited_and_need_no_mongodb(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     def fail(*_: object) -> None:
@@ -272,7 +272,7 @@ def test_a_pages_files_are_never_limited_and_do_not_wait_for_mongodb(
     assert_refused(app.test_client().get("/"), 503, "database_unavailable")
 
 
-def test_options_are_no_sales_and_no_admissions(client: FlaskClient) -> None:
+def test_options_requests_count_as_neither_sales_nor_admissions(client: FlaskClient) -> None:
     before = sales_and_admissions(client)
     for path in ("/booktickets", "/tickets", "/api/tickets", "/admissions"):
         assert client.options(path).status_code == 200
@@ -284,7 +284,9 @@ def sales_and_admissions(client: FlaskClient) -> list[str]:
     return [line for line in lines if line.startswith(("boxoffice_book", "boxoffice_adm"))]
 
 
-def test_the_metrics_have_the_seats_of_todays_showings(client: FlaskClient, clock: Clock) -> None:
+def test_the_metrics_include_the_seats_of_todays_showings(
+    client: FlaskClient, clock: Clock
+) -> None:
     screen = client.post("/api/screens", json={"seats": 30}).json["screen"]
     movie = client.post("/api/movies", json={"screen": screen, "showtime": "12:00"}).json["movie"]
     client.put("/api/tickets", json={"movie": movie})

@@ -79,7 +79,7 @@ def test_pages_ignore_query_parameters_that_the_api_refuses(client: FlaskClient)
         assert_refused(client.get(f"{path}?utm=1"), 400, "invalid_request")
 
 
-def test_other_methods_and_addresses_respond_to_a_browser_in_json(client: FlaskClient) -> None:
+def test_other_methods_and_addresses_return_json_to_a_browser(client: FlaskClient) -> None:
     assert_refused(client.post("/", headers=BROWSER), 405, "method_not_allowed")
     assert_refused(client.delete("/tickets/x", headers=BROWSER), 404, "ticket_not_found")
     assert_refused(client.get("/nothing", headers=BROWSER), 404, "not_found")
@@ -122,13 +122,13 @@ def test_a_page_beyond_the_rate_limit_is_429(
         assert file.status_code == 200
 
 
-def test_a_long_list_of_accepted_types_is_not_read(client: FlaskClient) -> None:
+def test_a_long_accept_header_is_ignored(client: FlaskClient) -> None:
     accept = "text/html," + "a/b;q=0.5," * 100
     assert client.get("/", headers={"Accept": accept}).content_type == "application/json"
     assert_page(client.get("/", headers={"Accept": accept[:900]}))
 
 
-def test_search_engines_keep_out_of_tickets_and_the_door(client: FlaskClient) -> None:
+def test_search_engines_are_kept_out_of_tickets_and_the_door(client: FlaskClient) -> None:
     ticket = f"/tickets/{book(client)['ticket_id']}"
     for path in (ticket, f"{ticket}/qr.svg", "/door"):
         for headers in ({}, BROWSER):
@@ -159,7 +159,7 @@ def test_scripts_are_revalidated_after_an_upgrade(client: FlaskClient) -> None:
     assert again.status_code == 304
 
 
-def test_the_page_offers_the_days_that_can_be_booked(
+def test_the_page_offers_the_bookable_days(
     database: Database[Any], settings: Settings, clock: Clock
 ) -> None:
     settings = replace(settings, advance_days=2)
@@ -177,7 +177,7 @@ def test_the_page_offers_the_days_that_can_be_booked(
     ("day", "opens_at"),
     [("2047-03-10", "2047-03-10T01:30:00-05:00"), ("2047-11-03", "2047-11-03T01:30:00-04:00")],
 )
-def test_doors_open_by_the_clocks_of_the_theatre_when_these_change(
+def test_doors_open_by_the_theatres_time_when_the_clocks_change(
     database: Database[Any], settings: Settings, clock: Clock, day: str, opens_at: str
 ) -> None:
     settings = replace(

@@ -91,7 +91,7 @@ class TestSingles:
             assert outcomes(answers) == {(201, None): BUYERS}
             assert seats_of(tickets_of(answers)) == list(range(1, BUYERS + 1))
 
-    def test_without_another_attempt_some_first_sales_fail(self, without: Without) -> None:
+    def test_without_a_retry_some_first_sales_fail(self, without: Without) -> None:
         theatre = without("attempts")
         assert goes_wrong(lambda: outcomes(make_first_sales(theatre))[201, None] < BUYERS)
 
@@ -175,7 +175,7 @@ class TestParties:
 
         assert goes_wrong(sells_a_seat_twice)
 
-    def test_buyers_who_settle_for_fewer_sell_a_house_out_exactly(
+    def test_buyers_who_accept_fewer_seats_sell_out_a_house_exactly(
         self, theatre: Theatre, rounds: int
     ) -> None:
         for _ in range(min(rounds, 10)):
@@ -193,7 +193,9 @@ class TestParties:
             movie = next(each for each in movies if each["movie"] == house.movie)
             assert (movie["purchased_seats"], movie["free_seats"]) == (996, 0)
 
-    def test_without_the_index_buyers_buy_more_than_the_house_has(self, without: Without) -> None:
+    def test_without_the_index_buyers_get_more_seats_than_the_house_has(
+        self, without: Without
+    ) -> None:
         theatre = without("unique_seats")
 
         def sells_too_many() -> bool:
@@ -251,7 +253,7 @@ def choose_overlapping_seats(theatre: Theatre, house: House) -> list[tuple[list[
 
 class TestChosenSeats:
     @pytest.mark.parametrize("seats", [None, CAPACITY], ids=["timetable", "movie"])
-    def test_each_seat_is_sold_once_and_each_choice_whole(
+    def test_chosen_seats_are_sold_once_and_all_or_nothing(
         self, theatre: Theatre, rounds: int, seats: int | None
     ) -> None:
         for _ in range(rounds):
@@ -301,7 +303,9 @@ class TestIdempotencyKeys:
             assert Counter(replayed) == {None: 1, "true": 99}
 
     @pytest.mark.parametrize("seats", [None, 200], ids=["timetable", "movie"])
-    def test_without_the_index_it_gets_several(self, without: Without, seats: int | None) -> None:
+    def test_without_the_index_a_key_gets_several_tickets(
+        self, without: Without, seats: int | None
+    ) -> None:
         theatre = without("unique_keys")
 
         def sells_twice() -> bool:
@@ -311,7 +315,7 @@ class TestIdempotencyKeys:
 
         assert goes_wrong(sells_twice)
 
-    def test_a_key_for_a_timing_and_a_movie_at_once_gets_one_ticket(
+    def test_a_key_used_for_a_timing_and_a_movie_at_once_gets_one_ticket(
         self, theatre: Theatre, rounds: int
     ) -> None:
         for number in range(rounds):
@@ -319,7 +323,7 @@ class TestIdempotencyKeys:
             assert outcomes(answers) == {(201, None): 50, (422, "idempotency_key_reused"): 50}
             assert sum(len(house.tickets(theatre)) for house in houses) == 1
 
-    def test_without_the_index_it_gets_one_in_each_house(self, without: Without) -> None:
+    def test_without_the_index_a_key_gets_a_ticket_in_each_house(self, without: Without) -> None:
         theatre = without("unique_keys")
         attempts = count()
 
@@ -329,7 +333,7 @@ class TestIdempotencyKeys:
 
         assert goes_wrong(sells_in_both)
 
-    def test_one_free_seat_goes_to_one_key(self, theatre: Theatre, rounds: int) -> None:
+    def test_the_last_seat_goes_to_one_key(self, theatre: Theatre, rounds: int) -> None:
         for number in range(rounds):
             house = theatre.house()
             answers = book_the_last_seat(theatre, house, number)
@@ -338,7 +342,7 @@ class TestIdempotencyKeys:
             assert all(ticket == tickets[0] for ticket in tickets)
             assert seats_of(house.tickets(theatre)) == list(range(1, CAPACITY + 1))
 
-    def test_without_the_index_it_goes_to_several_keys(self, without: Without) -> None:
+    def test_without_the_index_several_keys_get_the_last_seat(self, without: Without) -> None:
         theatre = without("unique_seats")
         attempts = count()
 

@@ -112,7 +112,7 @@ class Churn:
         self.stored = {house: house.tickets(theatre) for house in houses}
 
 
-def test_random_traffic_leaves_the_books_in_order(
+def test_random_traffic_leaves_consistent_data(
     theatre: Theatre, request: pytest.FixtureRequest
 ) -> None:
     churn = Churn(theatre, request.config.getoption("--churn-seconds") / 2)  # for each theatre
@@ -167,7 +167,7 @@ class Rush:
         wait_until(lambda: any(answer.status in statuses for answer in self.answers[seen:]))
 
 
-def test_a_killed_mongod_comes_back_with_every_confirmed_ticket(
+def test_every_confirmed_ticket_survives_a_killed_mongod(
     service: Service, theatre: Theatre, rounds: int
 ) -> None:
     for _ in range(min(rounds, 3)):
@@ -210,7 +210,7 @@ def loses_a_confirmed_ticket(theatre: Theatre, mongod: EmbeddedMongoDB) -> bool:
     return not confirmed <= stored
 
 
-def test_confirmed_before_it_is_in_the_journal_a_ticket_is_lost(tmp_path: Path) -> None:
+def test_a_ticket_confirmed_before_it_is_journaled_is_lost(tmp_path: Path) -> None:
     app = "tests.race.unguarded:without('journal')"
     with EmbeddedMongoDB(tmp_path) as mongod, serving(app, mongod, "journal") as theatre:
         assert goes_wrong(lambda: loses_a_confirmed_ticket(theatre, mongod))

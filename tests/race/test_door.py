@@ -30,7 +30,7 @@ def scan(theatre: Theatre, house: House) -> tuple[Any, list[Answer]]:
 
 
 @pytest.mark.parametrize("seats", [None, 200], ids=["timetable", "movie"])
-def test_as_many_people_come_in_as_the_ticket_has_seats(
+def test_no_more_people_are_admitted_than_the_ticket_has_seats(
     theatre: Theatre, rounds: int, seats: int | None
 ) -> None:
     for _ in range(rounds):
@@ -47,7 +47,7 @@ def test_as_many_people_come_in_as_the_ticket_has_seats(
         assert facts == {(4, 0, first_in)}
 
 
-def test_without_the_condition_more_come_in(without: Without) -> None:
+def test_without_the_condition_too_many_are_admitted(without: Without) -> None:
     theatre = without("revision")
 
     def lets_in_more() -> bool:
@@ -57,7 +57,7 @@ def test_without_the_condition_more_come_in(without: Without) -> None:
     assert goes_wrong(lets_in_more)
 
 
-def test_a_whole_party_comes_in_at_one_of_many_doors(theatre: Theatre, rounds: int) -> None:
+def test_a_party_is_admitted_whole_at_one_of_many_doors(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
         (ticket,) = book(theatre, house := theatre.house(), 4)
         answers = at_once(theatre, [admitting(ticket)] * SCANS)
@@ -67,7 +67,7 @@ def test_a_whole_party_comes_in_at_one_of_many_doors(theatre: Theatre, rounds: i
         assert {answer.body["admitted_at"] for answer in answers} == {stored["admitted_at"]}
 
 
-def test_without_the_condition_a_party_comes_in_at_several_doors(without: Without) -> None:
+def test_without_the_condition_a_party_is_admitted_at_several_doors(without: Without) -> None:
     theatre = without("revision")
 
     def comes_in_twice() -> bool:
@@ -89,9 +89,7 @@ def replays(answers: list[Answer]) -> int:
     return sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers)
 
 
-def test_a_scan_that_is_repeated_with_its_key_lets_in_one_person(
-    theatre: Theatre, rounds: int
-) -> None:
+def test_a_scan_repeated_with_its_key_admits_one_person(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
         house = theatre.house()
         answers = scan_with_keys(theatre, house)
@@ -100,7 +98,7 @@ def test_a_scan_that_is_repeated_with_its_key_lets_in_one_person(
         assert house.tickets(theatre)[0]["admitted"] == 4
 
 
-def test_without_the_condition_a_repeated_scan_lets_in_several(without: Without) -> None:
+def test_without_the_condition_a_repeated_scan_admits_several(without: Without) -> None:
     theatre = without("revision")
     assert goes_wrong(lambda: replays(scan_with_keys(theatre, theatre.house())) != 56)
 
@@ -141,7 +139,7 @@ def outcome(*answers: Answer) -> list[tuple[int, str | None]]:
 REFUSED = [(200, None), (409, "already_admitted")]  # the rival came late
 
 
-def test_a_ticket_with_one_person_in_is_not_deleted(theatre: Theatre, rounds: int) -> None:
+def test_a_partly_admitted_ticket_is_not_deleted(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
         house = theatre.house()
         tickets = book(theatre, house, *[2] * 10)
@@ -155,7 +153,7 @@ def test_a_ticket_with_one_person_in_is_not_deleted(theatre: Theatre, rounds: in
                 assert outcome(admitted, deleted) == [(404, "ticket_not_found"), (204, None)]
 
 
-def test_without_the_condition_a_ticket_with_one_person_in_is_deleted(without: Without) -> None:
+def test_without_the_condition_a_partly_admitted_ticket_is_deleted(without: Without) -> None:
     theatre = without("not_admitted")
 
     def deletes_one_who_is_in() -> bool:
@@ -175,7 +173,7 @@ def admit_against_moves(theatre: Theatre) -> Iterator[tuple[Any, Answer, Answer]
     return admit_against(theatre, tickets, lambda ticket: moving(ticket, target))
 
 
-def test_a_ticket_with_one_person_in_is_not_moved(theatre: Theatre, rounds: int) -> None:
+def test_a_partly_admitted_ticket_is_not_moved(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
         for ticket, admitted, moved in admit_against_moves(theatre):
             seen = theatre.get(f"/tickets/{ticket['ticket_id']}").body
@@ -188,7 +186,7 @@ def test_a_ticket_with_one_person_in_is_not_moved(theatre: Theatre, rounds: int)
                 assert seen == moved.body
 
 
-def test_without_the_condition_a_ticket_with_one_person_in_is_moved(without: Without) -> None:
+def test_without_the_condition_a_partly_admitted_ticket_is_moved(without: Without) -> None:
     theatre = without("revision")
 
     def moves_one_who_is_in() -> bool:

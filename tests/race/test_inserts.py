@@ -61,12 +61,12 @@ def test_four_services_seldom_try_the_same_seats(
 
 
 @pytest.mark.parametrize(("rush", "times"), [(single_bookings, 3), (parties, 3), (many_houses, 1)])
-def test_workers_of_one_service_hardly_ever_try_the_same_seats(
+def test_workers_of_one_service_rarely_try_the_same_seats(
     services: Sequence[Service], four_services: Theatre, rush: Rush, times: int
 ) -> None:
     assert inserts_per_ticket(services[0], four_services, rush, times) < 1.3
 
 
-def test_without_a_place_for_each_worker_they_try_the_same_seats(without: Without) -> None:
+def test_workers_without_separate_places_try_the_same_seats(without: Without) -> None:
     theatre = without("places")
     assert goes_wrong(lambda: inserts_per_ticket(theatre, theatre, many_houses, 1) > 1.3)

@@ -21,7 +21,7 @@ def squeeze(theatre: Theatre) -> tuple[House, list[Any], list[Answer]]:
     return target, tickets, theatre.all_at_once([moving(ticket, target) for ticket in tickets])
 
 
-def test_one_free_seat_lets_one_in(theatre: Theatre, rounds: int) -> None:
+def test_only_one_ticket_moves_to_the_last_seat(theatre: Theatre, rounds: int) -> None:
     for _ in range(rounds):
         target, tickets, answers = squeeze(theatre)
         assert outcomes(answers) == {(200, None): 1, (409, "sold_out"): 49}
@@ -32,7 +32,7 @@ def test_one_free_seat_lets_one_in(theatre: Theatre, rounds: int) -> None:
         assert seats_of(target.tickets(theatre)) == list(range(1, CAPACITY + 1))
 
 
-def test_without_the_index_it_lets_in_more(without: Without) -> None:
+def test_without_the_index_several_move_to_the_last_seat(without: Without) -> None:
     theatre = without("unique_seats")
     assert goes_wrong(lambda: outcomes(squeeze(theatre)[2])[200, None] > 1)
 
@@ -46,7 +46,9 @@ def scatter(theatre: Theatre) -> tuple[Any, list[Answer], list[Any]]:
     return ticket, answers, places
 
 
-def test_a_ticket_sent_to_two_places_at_once_is_in_one(theatre: Theatre, rounds: int) -> None:
+def test_a_ticket_moved_to_several_showings_at_once_is_in_one(
+    theatre: Theatre, rounds: int
+) -> None:
     for _ in range(rounds):
         ticket, answers, places = scatter(theatre)
         assert outcomes(answers) == {(200, None): 30}
@@ -54,7 +56,7 @@ def test_a_ticket_sent_to_two_places_at_once_is_in_one(theatre: Theatre, rounds:
         assert len(places[0]["seats"]) == 4
 
 
-def test_moved_by_two_writes_it_is_missing_in_between(without: Without) -> None:
+def test_a_ticket_moved_in_two_writes_is_missing_in_between(without: Without) -> None:
     theatre = without("one_write")
     assert goes_wrong(lambda: outcomes(scatter(theatre)[1]) != {(200, None): 30})
 
@@ -128,7 +130,7 @@ class Shuttle:
         return [fault for fault, is_there in faults.items() if is_there]
 
 
-def test_parties_that_move_between_two_nearly_full_houses_stay_whole(
+def test_parties_moving_between_nearly_full_houses_stay_whole(
     theatre: Theatre, rounds: int
 ) -> None:
     for _ in range(rounds):
@@ -142,6 +144,6 @@ def test_parties_that_move_between_two_nearly_full_houses_stay_whole(
         assert shuttle.wrong() == []
 
 
-def test_without_the_index_two_parties_sit_on_one_seat(without: Without) -> None:
+def test_without_the_index_two_parties_share_a_seat(without: Without) -> None:
     theatre = without("unique_seats")
     assert goes_wrong(lambda: "a seat has two tickets" in Shuttle(theatre).wrong())

@@ -39,6 +39,6 @@ def test_one_movie_plays_on_a_screen_at_a_time(theatre: Theatre, rounds: int) ->
         assert movies == [scheduled]
 
 
-def test_without_the_index_several_play_there(without: Without) -> None:
+def test_without_the_index_several_movies_share_a_screen_and_time(without: Without) -> None:
     theatre = without("one_movie_at_a_time")
     assert goes_wrong(lambda: outcomes(schedule(theatre)[1])[201, None] > 1)

@@ -38,9 +38,7 @@ def insert_counts(theatre: Theatre) -> tuple[int, int]:
     return status["opcounters"]["insert"], status["metrics"]["commands"]["insert"]["total"]
 
 
-def test_each_customer_of_a_mixed_batch_gets_their_own_answer(
-    theatre: Theatre, rounds: int
-) -> None:
+def test_each_request_of_a_mixed_batch_gets_its_own_result(theatre: Theatre, rounds: int) -> None:
     before = insert_counts(theatre)
     for round_ in range(rounds):
         full, *houses = [theatre.house() for _ in range(5)]
@@ -142,13 +140,13 @@ def offer_what_is_refused(theatre: Theatre) -> list[Customer]:
     return crowd
 
 
-def test_a_document_that_mongodb_refuses_is_nobody_elses_error(theatre: Theatre) -> None:
+def test_a_document_refused_by_mongodb_affects_no_other_request(theatre: Theatre) -> None:
     for customer in offer_what_is_refused(theatre):
         assert customer.answer
         assert (customer.answer.status, customer.answer.code) == customer.expected
 
 
-def test_if_a_batch_shares_one_error_it_is_everybodys(without: Without) -> None:
+def test_an_error_shared_by_a_batch_is_everybodys(without: Without) -> None:
     theatre = without("own_errors")
 
     def fails_others() -> bool:
@@ -198,14 +196,14 @@ def stale_reads(theatre: Theatre, houses: list[House], pairs: int) -> int:
     return sum(stale)
 
 
-def test_a_read_is_never_older_than_its_question(mongod: EmbeddedMongoDB, rounds: int) -> None:
+def test_a_read_is_never_older_than_its_request(mongod: EmbeddedMongoDB, rounds: int) -> None:
     # At full length, 4,000 times.
     with serving("root:app", mongod, "sharing") as theatre:
         houses = [theatre.house() for _ in range(8)]
         assert stale_reads(theatre, houses, pairs=250 * rounds // 20) == 0
 
 
-def test_a_read_that_joins_one_under_way_is_older_than_its_question(
+def test_a_read_that_joins_one_in_flight_can_be_stale(
     mongod: EmbeddedMongoDB,
 ) -> None:
     with serving("tests.race.joining:app", mongod, "joining") as theatre:

@@ -7,7 +7,7 @@ import os
 from app.server.shared import SharedTable
 
 
-def test_totals_are_those_of_the_columns_in_use() -> None:
+def test_totals_cover_the_columns_in_use() -> None:
     table = SharedTable(rows=3)
     for row in (0, 2):
         table.use_row(row)
@@ -16,7 +16,7 @@ def test_totals_are_those_of_the_columns_in_use() -> None:
     assert table.totals() == {7: 2, 30_000: 1}
 
 
-def test_a_column_that_another_process_uses_first_is_seen() -> None:
+def test_a_column_first_used_by_another_process_is_seen() -> None:
     table = SharedTable(rows=2)
     table.add(7, 1)
     child = os.fork()

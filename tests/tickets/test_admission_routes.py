@@ -131,7 +131,7 @@ class TestAdmit:
         clock.advance(microseconds=1)
         assert admit(client, ticket).status_code == 200
 
-    def test_an_expired_ticket_is_not_admitted_again_either(
+    def test_an_expired_ticket_is_not_admitted_again(
         self, client: FlaskClient, clock: Clock, ticket: Any
     ) -> None:
         admit(client, ticket, KEY)
@@ -156,13 +156,13 @@ class TestAdmit:
 
 
 class TestParty:
-    def test_one_scan_admits_all_of_it(self, client: FlaskClient, party: Any) -> None:
+    def test_one_scan_admits_the_whole_party(self, client: FlaskClient, party: Any) -> None:
         admitted = admit(client, party).json
         assert admitted == at_the_door(party, admitted=4, admitted_at=AT_ONCE)
         refused = assert_refused(admit(client, party, people=1), 409, "already_admitted")
         assert (refused["admitted"], refused["people_left"]) == (4, 0)
 
-    def test_its_people_may_come_one_after_another(
+    def test_its_people_may_arrive_one_by_one(
         self, client: FlaskClient, clock: Clock, party: Any
     ) -> None:
         assert admit(client, party, people=2).json["admitted"] == 2
@@ -172,7 +172,9 @@ class TestParty:
         assert (last["admitted"], last["admitted_at"]) == (4, AT_ONCE)
         assert_refused(admit(client, party), 409, "already_admitted")
 
-    def test_more_than_are_left_are_refused_whole(self, client: FlaskClient, party: Any) -> None:
+    def test_more_people_than_are_left_are_all_refused(
+        self, client: FlaskClient, party: Any
+    ) -> None:
         admit(client, party, people=3)
         refused = assert_refused(admit(client, party, people=2), 409, "already_admitted")
         assert (refused["admitted"], refused["people_left"]) == (3, 1)
@@ -200,7 +202,7 @@ class TestParty:
             assert refused["ticket"] == at_the_door(party)
 
     @pytest.mark.parametrize("people", [1, 3, 4])
-    def test_once_anybody_is_in_it_is_neither_moved_nor_deleted(
+    def test_once_anyone_is_in_it_is_neither_moved_nor_deleted(
         self, client: FlaskClient, party: Any, people: int
     ) -> None:
         admit(client, party, people=people)
@@ -225,15 +227,11 @@ class TestParty:
         replayed = [answer.headers.get("Idempotency-Replayed") for answer in again]
         assert replayed == ["true", "true", None]
 
-    def test_a_party_that_grew_is_admitted_with_all_its_people(
-        self, client: FlaskClient, party: Any
-    ) -> None:
+    def test_a_party_that_grew_is_admitted_in_full(self, client: FlaskClient, party: Any) -> None:
         patch(client, party, seats=[1, 2, 3, 4, 5])
         assert admit(client, party, people=5).json["admitted"] == 5
 
-    def test_keys_are_remembered_for_each_of_its_people(
-        self, client: FlaskClient, party: Any
-    ) -> None:
+    def test_keys_are_remembered_for_each_person(self, client: FlaskClient, party: Any) -> None:
         keys = [f"key-0000{number}" for number in range(4)]
         for count, key in enumerate(keys, 1):
             answer = admit(client, party, key, people=1)
@@ -329,13 +327,13 @@ class TestCorrect:
         assert again.json["admitted_at"] == "2046-11-22T16:08:11+05:30"
         assert "Idempotency-Replayed" not in again.headers
 
-    def test_keys_are_kept_while_anybody_is_in(self, client: FlaskClient, party: Any) -> None:
+    def test_keys_are_kept_while_anyone_is_in(self, client: FlaskClient, party: Any) -> None:
         admit(client, party, KEY)
         correct(client, party, 1)
         again = admit(client, party, KEY)
         assert (again.json["admitted"], again.headers["Idempotency-Replayed"]) == (1, "true")
 
-    def test_upwards_it_is_bound_by_the_opening(
+    def test_upwards_only_while_the_door_is_open(
         self, client: FlaskClient, clock: Clock, party: Any
     ) -> None:
         admit(client, party, people=2)
@@ -349,7 +347,7 @@ class TestCorrect:
         assert correct(client, party, 1).json["admitted"] == 1
         assert undo(client, party).json["admitted"] == 0
 
-    def test_upwards_it_is_bound_by_the_showing(self, client: FlaskClient, party: Any) -> None:
+    def test_upwards_only_at_its_showings_door(self, client: FlaskClient, party: Any) -> None:
         admit(client, party, people=2)
         for door in ({"timing": "17:00"}, {"date": "2046-11-23"}, {"movie": 1}):
             refused = assert_refused(correct(client, party, 3, **door), 409, "other_showing")
@@ -450,7 +448,7 @@ class TestTicketsOfVersion10:
         assert len(book(client, amount=19)["seats"]) == 19
         assert book(client, status=409)["code"] == "sold_out"
 
-    def test_their_keys_are_good(self, client: FlaskClient, stored: Any) -> None:
+    def test_their_keys_still_work(self, client: FlaskClient, stored: Any) -> None:
         assert book(client, key="key-00001") == stored
         assert book(client, key="key-00001", amount=2, status=422)
 
@@ -468,7 +466,7 @@ class TestTicketsOfVersion10:
         assert_refused(admit(client, stored), 409, "already_admitted")
         assert undo(client, stored).json == at_the_door(stored)
 
-    def test_those_that_are_in_stay_so(self, client: FlaskClient, admitted: Any) -> None:
+    def test_admitted_ones_stay_admitted(self, client: FlaskClient, admitted: Any) -> None:
         has_key = admitted.pop("has_key")
         assert view(client, admitted).json == admitted
         refused = assert_refused(admit(client, admitted), 409, "already_admitted")
@@ -516,7 +514,7 @@ class TestDoorForOneShowing:
         assert refused["ticket"] == at_the_door(ticket)
         assert view(client, ticket).json == ticket
 
-    def test_latecomers_are_admitted_although_the_next_showing_is_tomorrow(
+    def test_latecomers_are_admitted_even_if_the_next_showing_is_tomorrow(
         self, client: FlaskClient, clock: Clock, ticket: Any
     ) -> None:
         clock.advance(hours=3)  # 19:03
@@ -546,7 +544,7 @@ class TestTyping:
             "]Q3http://x/#{}\n",
         ],
     )
-    def test_a_code_is_read_as_scanners_send_it(
+    def test_a_code_is_accepted_as_scanners_send_it(
         self, client: FlaskClient, ticket: Any, scanned: str
     ) -> None:
         code = scanned.format(ticket["admission_code"])
@@ -625,7 +623,7 @@ class TestIdempotencyKey:
         assert (admitted.status_code, admitted.json["seats"]) == (200, other["seats"])
         assert "Idempotency-Replayed" not in admitted.headers
 
-    def test_the_key_of_its_booking_is_free_for_its_admission(
+    def test_the_key_of_a_booking_can_also_be_used_for_its_admission(
         self, client: FlaskClient, clock: Clock
     ) -> None:
         ticket = book(client, key=KEY)
@@ -691,7 +689,7 @@ class TestAdmittedTicket:
             assert "ticket" not in refused
         assert view(client, ticket).json == {**ticket, "admitted": 1, "admitted_at": AT_ONCE}
 
-    def test_it_still_cannot_once_the_showing_has_started_or_it_has_expired(
+    def test_it_still_cannot_after_the_start_or_after_expiry(
         self, client: FlaskClient, clock: Clock, ticket: Any
     ) -> None:
         admit(client, ticket)
@@ -729,7 +727,7 @@ class TestStaff:
     def settings(self, settings: Settings) -> Settings:
         return replace(settings, staff_key=STAFF_KEY)
 
-    def test_the_door_is_for_the_staff(self, client: FlaskClient, ticket: Any) -> None:
+    def test_the_door_is_for_staff_only(self, client: FlaskClient, ticket: Any) -> None:
         code = ticket["admission_code"]
 
         def statuses(headers: dict[str, str]) -> list[int]:
@@ -816,7 +814,7 @@ class TestAdmissionCodeAlone:
             if any(each in answer.text for each in private)
         ]
 
-    def test_it_admits_and_does_nothing_else(
+    def test_it_only_admits(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         client = create_app(database, settings=settings, clock=clock).test_client()
@@ -831,7 +829,7 @@ class TestAdmissionCodeAlone:
             after.pop("revision")
         assert after == before
 
-    def test_the_ticket_id_in_its_place_shows_the_ticket(
+    def test_the_ticket_id_by_contrast_shows_the_ticket(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
         client = create_app(database, settings=settings, clock=clock).test_client()

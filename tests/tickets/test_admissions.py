@@ -94,7 +94,9 @@ class TestDoor:
             (Door(day=date(2046, 11, 23)), False, False),
         ],
     )
-    def test_which_tickets_it_is_for(self, door: Door, timetable: bool, movie: bool) -> None:
+    def test_it_is_for_the_tickets_of_its_showing(
+        self, door: Door, timetable: bool, movie: bool
+    ) -> None:
         assert door.is_for(PARTY) is timetable
         assert door.is_for(replace(PARTY, showing=MOVIE)) is movie
 
@@ -107,7 +109,7 @@ class TestAnotherDoorIsFaster:
         assert admitted.admitted_at == EARLIER
         assert store.ticket == replace(with_people(3), revision=2)
 
-    def test_as_many_as_were_asked_for_are_admitted_on_top(
+    def test_the_requested_number_is_admitted_on_top(
         self, store: StubStore, door: AdmissionService
     ) -> None:
         store.meanwhile = [with_people(1), replace(with_people(0), admission=None, revision=2)]
@@ -142,7 +144,7 @@ class TestAnotherDoorIsFaster:
             (replace(PARTY, showing=replace(EVENING, timing="17:00"), revision=1), OtherShowing),
         ],
     )
-    def test_a_ticket_that_has_changed_is_checked_again(
+    def test_a_changed_ticket_is_checked_again(
         self,
         store: StubStore,
         door: AdmissionService,
@@ -159,7 +161,9 @@ class TestAnotherDoorIsFaster:
                 attempt()
             assert store.ticket == meanwhile
 
-    def test_a_correction_has_the_last_word(self, store: StubStore, door: AdmissionService) -> None:
+    def test_a_correction_overrides_an_admission_made_meanwhile(
+        self, store: StubStore, door: AdmissionService
+    ) -> None:
         request = IdempotentRequest.of("key-12345", timing=None, date=None)
         store.meanwhile = [with_people(3, request)]
         assert door.correct(CODE, 2, Door()).admitted == 2

@@ -18,7 +18,7 @@ from app.tickets.phones import parse_phone
         "(98765) 43210",
     ],
 )
-def test_spellings_of_one_number(text: str) -> None:
+def test_formats_of_one_number(text: str) -> None:
     phone = parse_phone(text, "IN")
     assert (phone.given, phone.e164) == (text, "+919876543210")
 
@@ -81,7 +81,7 @@ def test_a_leading_tel_and_a_trailing_extension_are_accepted(before: str, behind
     assert (phone.given, phone.e164) == (text.lstrip("\u202a"), "+919876543210")
 
 
-def test_the_region_counts_without_a_plus_only() -> None:
+def test_the_region_applies_only_without_a_plus() -> None:
     assert parse_phone("020 7946 0018", "GB").e164 == "+442079460018"
     assert parse_phone("+44 20 7946 0018", "IN").e164 == "+442079460018"
 
@@ -150,11 +150,11 @@ def test_up_to_250_characters_are_read() -> None:
         parse_phone(text + ".", "IN")
 
 
-def test_invisible_characters_do_not_count() -> None:
+def test_invisible_characters_do_not_count_towards_the_limit() -> None:
     assert parse_phone("9876543210" + "\u200b" * 1000, "IN").given == "9876543210"
 
 
-def test_the_message_says_what_would_be_right() -> None:
+def test_the_message_gives_the_accepted_formats() -> None:
     message = (
         "Not a valid phone number for IN. "
         "Numbers from other countries need \\+ and the country code."

@@ -135,7 +135,7 @@ class TestSeats:
 
 
 class TestList:
-    def test_a_timing_a_movie_and_a_day(self, client: FlaskClient) -> None:
+    def test_tickets_are_listed_by_timing_movie_or_day(self, client: FlaskClient) -> None:
         movie, other = add_movie(client), add_movie(client, showtime="11:22")
         later = book(client, date="2046-11-24", seat=3)
         party = book(client, seats=[2, 3])
@@ -162,7 +162,7 @@ class TestList:
             answer = client.get(f"/tickets?{query}")
             assert (answer.status_code, answer.json) == (200, tickets), query
 
-    def test_a_movie_is_listed_without_the_one_that_played_before_it(
+    def test_tickets_of_the_movie_that_played_there_before_are_not_listed(
         self, client: FlaskClient, clock: Clock
     ) -> None:
         movie = add_movie(client)
@@ -230,7 +230,7 @@ class TestView:
 
 
 class TestMove:
-    def test_what_is_not_named_stays(self, client: FlaskClient) -> None:
+    def test_fields_that_are_not_sent_stay_the_same(self, client: FlaskClient) -> None:
         ticket = book(client, date="2046-11-25", seats=[3, 4])
         moved = patch(client, ticket, date="2046-11-26").json or {}
         assert moved == {
@@ -250,7 +250,7 @@ class TestMove:
         assert patch(client, ticket, date="2046-11-27").json == moved
         assert view(client, ticket).json == moved
 
-    def test_without_a_date_it_keeps_its_own_while_that_showing_is_ahead(
+    def test_without_a_date_it_keeps_its_date_until_that_showing_starts(
         self, client: FlaskClient, clock: Clock
     ) -> None:
         ticket = book(client, timing="21:00")
@@ -259,7 +259,7 @@ class TestMove:
         clock.advance(hours=1)  # 15:03
         assert patch(client, ticket, timing="15:00").json["date"] == "2046-11-23"
 
-    def test_a_party_keeps_its_seats_where_all_of_them_are_free(self, client: FlaskClient) -> None:
+    def test_a_party_keeps_its_seats_if_they_are_all_free(self, client: FlaskClient) -> None:
         party = book(client, seats=[1, 2, 3])
         book(client, timing="21:00", seat=4)
         assert patch(client, party, timing="21:00").json["seats"] == [1, 2, 3]
@@ -276,7 +276,7 @@ class TestMove:
             assert free_seats(client) == [seat for seat in ALL if seat not in seats]
         assert moved == party
 
-    def test_its_size_changes_with_the_seats_it_names(self, client: FlaskClient) -> None:
+    def test_naming_more_or_fewer_seats_resizes_a_party(self, client: FlaskClient) -> None:
         party = book(client, seats=[7, 8])
         assert patch(client, party, seats=[6, 7, 8]).json["labels"] == ["B1", "B2", "B3"]
         assert patch(client, party, timing="21:00", seats=ALL).json["seats"] == ALL
@@ -477,7 +477,7 @@ class TestMoviesTicket:
         assert client.delete(address(ticket)).status_code == 204
         assert free_seats(client, f"movie={movie}") == ALL
 
-    def test_with_a_phone_that_is_required(self, client: FlaskClient, movie: int) -> None:
+    def test_with_a_phone_the_phone_is_required(self, client: FlaskClient, movie: int) -> None:
         ticket = buy(client, movie, **ASHA)
         assert (ticket["name"], ticket["phone"]) == ("Asha Rao", "98765 43210")
         refused = assert_refused(patch(client, ticket, None, seat=9), 400, "invalid_request")
@@ -526,7 +526,7 @@ class TestMoviesTicket:
         smaller = patch(client, ticket, None, movie=movie).json or {}
         assert smaller["seats"] == list(best_seats(ALL, 1, HOUSE))  # it has no seat 30
 
-    def test_labels_are_those_of_its_house(self, client: FlaskClient, movie: int) -> None:
+    def test_labels_follow_its_house(self, client: FlaskClient, movie: int) -> None:
         wide = client.post("/api/screens", json={"seats": 40, "seats_per_row": 10}).json or {}
         body = {"screen": wide["screen"], "showtime": "18:00"}
         other = (client.post("/api/movies", json=body).json or {})["movie"]
@@ -544,7 +544,7 @@ class TestMoviesTicket:
         assert_refused(patch(client, ticket, None, movie=99), 404, "movie_not_found")
         assert view(client, ticket).json == ticket
 
-    def test_it_stays_good_when_its_movie_goes_off_sale(
+    def test_it_stays_valid_when_its_movie_goes_off_sale(
         self, client: FlaskClient, movie: int
     ) -> None:
         ticket = buy(client, movie, seats=[7, 8])
@@ -554,7 +554,7 @@ class TestMoviesTicket:
         assert patch(client, ticket, None, seats=[8, 9]).json["seats"] == [8, 9]
         assert_refused(patch(client, ticket, None, date="2046-11-25"), 409, "not_on_sale")
 
-    def test_a_retry_succeeds_although_its_movie_is_off_sale(
+    def test_a_retry_succeeds_after_its_movie_goes_off_sale(
         self, client: FlaskClient, movie: int
     ) -> None:
         ticket = buy(client, movie, key="key-12345", amount=2)
@@ -563,7 +563,7 @@ class TestMoviesTicket:
         assert buy(client, movie, key="key-12345", amount=2) == ticket
         assert buy(client, movie, key="key-67890", status=409)["code"] == "not_on_sale"
 
-    def test_the_stored_fingerprint_is_that_of_version_1_0(
+    def test_the_stored_fingerprint_matches_version_1_0(
         self, client: FlaskClient, database: Database[Any], movie: int
     ) -> None:
         ticket = buy(client, movie, key="key-12345")
@@ -598,7 +598,9 @@ class TestMoviesTicket:
         for ticket in (bought, booked):
             assert view(client, ticket).json == ticket
 
-    def test_a_seat_that_the_screen_lacks_is_refused(self, client: FlaskClient, movie: int) -> None:
+    def test_a_seat_the_screen_does_not_have_is_refused(
+        self, client: FlaskClient, movie: int
+    ) -> None:
         ticket = buy(client, movie)
         refused = assert_refused(
             patch(client, ticket, None, seat=21, date="2046-12-23"), 400, "invalid_request"
@@ -643,7 +645,7 @@ class TestQRCode:
         expected = segno.make_qr(ticket["admission_code"], error="m").svg_inline()
         assert f'd="{modules.get("d")}"' in expected
 
-    def test_each_ticket_has_its_own(self, client: FlaskClient, ticket: Any) -> None:
+    def test_each_ticket_has_a_different_one(self, client: FlaskClient, ticket: Any) -> None:
         images = {
             client.get(f"{address(each)}/qr.svg").data for each in (ticket, ticket, book(client))
         }

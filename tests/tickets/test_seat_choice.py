@@ -100,7 +100,7 @@ def seats_of(outcomes: Sequence[tuple[int, ...] | Refusal | None]) -> list[int]:
 
 
 class TestLook:
-    def test_an_unknown_house_is_looked_at(self) -> None:
+    def test_an_unknown_house_needs_a_look(self) -> None:
         chooser = SeatChooser()
         assert chooser.begin([party(of=1), party(of=2), party(of=1)]) == {showing(1), showing(2)}
 
@@ -134,7 +134,7 @@ class TestLook:
         assert not process.chooser.begin([party()])
 
     @pytest.mark.parametrize(("seats", "looks"), [(200, 1), (20, 2)])
-    def test_a_batch_of_several_relies_on_a_look_longer_where_more_seats_are_free(
+    def test_a_batch_trusts_a_look_longer_if_more_seats_are_free(
         self, seats: int, looks: int
     ) -> None:
         process, house = Process(), House(seats, seats_per_row=5)
@@ -142,7 +142,7 @@ class TestLook:
             process.batch(party(house=house), party(house=house))
         assert process.looks == looks
 
-    def test_a_house_of_another_size_is_looked_at(self) -> None:
+    def test_a_resized_house_needs_a_look(self) -> None:
         process = Process()
         process.settle()
         process.batch(party())
@@ -169,14 +169,14 @@ class TestLook:
         assert process.chooser.begin(orders) == {showing()}
         assert process.looks == before
 
-    def test_what_memory_has_is_chosen_without_a_look(self) -> None:
+    def test_remembered_seats_are_chosen_without_a_look(self) -> None:
         process = Process(*range(1, 20, 3))
         process.settle()
         process.batch(party())
         for order in (party(), chosen(5), chosen(2, 3, 20)):
             assert not process.chooser.begin([order])
 
-    def test_a_party_in_a_batch_is_split_after_a_look_only(self) -> None:
+    def test_a_party_in_a_batch_is_split_only_after_a_look(self) -> None:
         process = Process(*range(1, 20, 3))
         process.batch(party(), party())
         first, second = process.batch(party(5), party())
@@ -184,7 +184,7 @@ class TestLook:
         first, second = process.batch(party(5), party())
         assert (isinstance(first, tuple), process.looks) == (True, 2)
 
-    def test_a_house_in_which_a_seat_was_lost_is_looked_at_for_a_moment(self) -> None:
+    def test_a_lost_seat_requires_looks_for_a_moment(self) -> None:
         process = Process()
         lost, *_ = process.batch(chosen(1), chosen(20), taken_meanwhile=[1])
         assert lost is None
@@ -207,7 +207,7 @@ class TestLook:
             assert process.chooser.begin(orders) == {showing()}
             process.chooser.learn({showing(): set(process.taken)})
 
-    def test_without_a_look_an_order_comes_again(self) -> None:
+    def test_an_order_whose_look_failed_is_not_decided(self) -> None:
         process = Process(*ALL)
         process.batch(party())
         process.settle()
@@ -233,7 +233,7 @@ class TestChoice:
             assert process.batch(party(amount)) == [best]
         assert process.taken == set(ALL)
 
-    def test_a_batch_of_a_process_that_is_alone_gets_the_best_seats_in_turn(self) -> None:
+    def test_a_batch_of_a_lone_process_gets_the_best_seats_in_turn(self) -> None:
         process = Process()
         process.settle()
         free = SeatMap(HOUSE)
@@ -263,7 +263,7 @@ class TestChoice:
         monkeypatch.setattr(seat_choice, "_CROWD", 0)
         assert Process(*others).batch(party()) == [(seat,)]
 
-    def test_what_a_process_has_sold_itself_does_not_drive_it_away(
+    def test_a_process_is_not_driven_away_by_its_own_sales(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(seat_choice, "_CROWD", 0)
@@ -274,12 +274,12 @@ class TestChoice:
         process.taken.add(1)
         assert process.batch(party()) == [(20,)]
 
-    def test_a_crowd_of_a_process_that_may_not_be_alone_claims_a_part_of_the_house(self) -> None:
+    def test_a_crowd_of_a_process_that_may_not_be_alone_claims_part_of_the_house(self) -> None:
         outcomes = Process().batch(*(party() for _ in range(20)))
         assert seats_of(outcomes)
         assert outcomes.count(None) > 10
 
-    def test_each_house_of_a_batch_is_apart(self) -> None:
+    def test_houses_in_a_batch_are_independent(self) -> None:
         process = Process()
         process.settle()
         orders = [party(3, of=1), party(3, of=2), chosen(1, of=1), party(17, of=3)]
@@ -326,7 +326,7 @@ class TestChoice:
             ),
         ],
     )
-    def test_what_is_not_free_is_refused(
+    def test_a_taken_seat_is_refused(
         self, taken: tuple[int, ...], order: Order, kind: type[Refusal], facts: dict[str, object]
     ) -> None:
         (refused,) = Process(*taken).batch(order)
@@ -338,7 +338,7 @@ class TestChoice:
 
 
 class TestMemory:
-    def test_what_is_forgotten_is_looked_at_again(self) -> None:
+    def test_a_forgotten_house_needs_a_look(self) -> None:
         process = Process()
         process.settle()
         process.batch(party())
@@ -348,7 +348,7 @@ class TestMemory:
         assert process.batch(party()) == [(8,)]
         process.chooser.forget(showing(7))  # of which it knows nothing
 
-    def test_a_house_may_be_forgotten_while_a_batch_is_under_way(self) -> None:
+    def test_a_house_may_be_forgotten_while_a_batch_is_in_flight(self) -> None:
         chooser = SeatChooser()
         orders = [party(2), party(2)]
         chooser.begin(orders)
@@ -389,7 +389,7 @@ class TestMemory:
         process.taken.clear()
         assert process.batch(party()) == [outcome]
 
-    def test_nobody_who_is_refused_waits_for_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_refused_order_does_not_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("random.random", lambda: 0)  # held back whenever possible
         process = Process()
         process.batch(party(), taken_meanwhile=list(ALL))
@@ -411,7 +411,7 @@ class TestMemory:
 
 @settings(deadline=None)
 @given(st.data())
-def test_several_processes_sell_a_house_out_whatever_happens(data: st.DataObject) -> None:
+def test_several_processes_always_sell_out_a_house(data: st.DataObject) -> None:
     house = House(data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5)))
     taken: set[int] = set()
     processes = [Process() for _ in range(data.draw(st.integers(1, 3)))]

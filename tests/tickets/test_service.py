@@ -114,7 +114,7 @@ def fail(error: Exception) -> Callable[[], Any]:
 
 
 class TestSell:
-    def test_it_is_booked_at_the_second_of_the_sale(self, service: TicketService) -> None:
+    def test_booked_at_is_the_second_of_the_sale(self, service: TicketService) -> None:
         assert sell(service).result.booked_at == NOW.replace(microsecond=0)
 
     @pytest.mark.parametrize(
@@ -145,14 +145,12 @@ class TestSell:
         again = sell(service, movie=1, request=REQUEST)
         assert again == Outcome(first.result, replayed=True)
 
-    def test_a_key_that_was_freed_meanwhile_sells_again(
-        self, service: TicketService, once: Once
-    ) -> None:
+    def test_a_key_freed_meanwhile_sells_again(self, service: TicketService, once: Once) -> None:
         once("add", fail(KeyTaken()))  # whose ticket is deleted before it can be read
         assert not sell(service, request=REQUEST).replayed
 
     @pytest.mark.parametrize("amount", [1, 4])  # with 4, nothing is left for the second
-    def test_a_key_that_was_used_meanwhile_is_a_replay(
+    def test_a_key_used_meanwhile_replays_the_sale(
         self, service: TicketService, once: Once, amount: int
     ) -> None:
         earlier: list[Outcome[Ticket]] = []
@@ -185,7 +183,7 @@ class TestMove:
     def ticket(self, service: TicketService) -> Ticket:
         return sell(service, amount=2).result
 
-    def test_a_ticket_that_was_moved_meanwhile_is_read_again(
+    def test_a_ticket_moved_meanwhile_is_read_again(
         self, service: TicketService, once: Once, ticket: Ticket
     ) -> None:
         once("move", lambda: service.move(ticket.ticket_id, PHONE, day=TOMORROW))
@@ -193,14 +191,14 @@ class TestMove:
         assert (moved.timing, moved.date) == ("21:00", TOMORROW)
         assert service.ticket(ticket.ticket_id) == moved
 
-    def test_a_ticket_that_was_deleted_meanwhile_is_not_found(
+    def test_a_ticket_deleted_meanwhile_is_not_found(
         self, service: TicketService, once: Once, ticket: Ticket
     ) -> None:
         once("move", lambda: service.delete(ticket.ticket_id, PHONE))
         with pytest.raises(TicketNotFound):
             service.move(ticket.ticket_id, PHONE, timing="21:00")
 
-    def test_a_ticket_that_was_admitted_meanwhile_stays(
+    def test_a_ticket_admitted_meanwhile_stays(
         self, service: TicketService, store: TicketStore, once: Once, ticket: Ticket
     ) -> None:
         stored = store.get(ticket.ticket_id)
@@ -211,7 +209,7 @@ class TestMove:
         assert (refusal.value.facts["admitted"], refusal.value.facts["people_left"]) == (1, 1)
         assert service.ticket(ticket.ticket_id).timing == "18:00"
 
-    def test_a_refusal_of_a_ticket_that_has_not_changed_stands(
+    def test_a_refusal_stands_if_the_ticket_has_not_changed(
         self, service: TicketService, ticket: Ticket
     ) -> None:
         sell(service, amount=4, timing="21:00")
@@ -222,7 +220,7 @@ class TestMove:
         with pytest.raises(SeatTaken):
             service.move(ticket.ticket_id, PHONE, wanted=wanted)
 
-    def test_no_date_means_its_own_until_the_minute_of_that_showing_has_passed(
+    def test_the_default_date_is_its_own_until_that_showing_has_started(
         self, service: TicketService, clock: Clock
     ) -> None:
         clock.now = datetime.fromisoformat("2046-11-22T18:00:59.999999+05:30")
@@ -234,16 +232,14 @@ class TestMove:
 
 
 class TestDelete:
-    def test_a_ticket_that_was_moved_meanwhile_is_deleted(
-        self, service: TicketService, once: Once
-    ) -> None:
+    def test_a_ticket_moved_meanwhile_is_deleted(self, service: TicketService, once: Once) -> None:
         ticket = sell(service).result
         once("delete", lambda: service.move(ticket.ticket_id, PHONE, timing="21:00"))
         service.delete(ticket.ticket_id, PHONE)
         with pytest.raises(TicketNotFound):
             service.ticket(ticket.ticket_id)
 
-    def test_a_ticket_that_was_admitted_meanwhile_stays(
+    def test_a_ticket_admitted_meanwhile_stays(
         self, service: TicketService, store: TicketStore, once: Once
     ) -> None:
         ticket = sell(service).result
@@ -260,7 +256,7 @@ class TestQuestions:
         with pytest.raises(ValueError, match="name a timing, a movie or a day"):
             service.tickets()
 
-    def test_slots_are_those_of_each_play(self, service: TicketService) -> None:
+    def test_each_play_has_a_slot(self, service: TicketService) -> None:
         sell(service, amount=2)
         sell(service, amount=3, movie=1)
         plays = [Play("18:00", HOUSE), Movies().find(1), Movies().find(2)]
@@ -270,7 +266,7 @@ class TestQuestions:
         with pytest.raises(InvalidRequest):
             service.slots(plays, date(2046, 11, 21))
 
-    def test_errors_are_those_of_fields(self, service: TicketService) -> None:
+    def test_errors_name_their_fields(self, service: TicketService) -> None:
         assert service.errors() == {}
         assert service.errors(movie=3) == {}  # unknown, which is 404
         errors = service.errors("15:00", day=date(2046, 11, 21), wanted=Wanted(5))

@@ -128,7 +128,7 @@ class TestAdd:
         }
         assert store.get(bought.ticket_id) == bought
 
-    def test_a_house_takes_its_seats_and_no_more(self, store: TicketStore, add: Add) -> None:
+    def test_a_house_sells_its_seats_and_no_more(self, store: TicketStore, add: Add) -> None:
         for amount in (2, 3, 1):
             assert len(add(amount=amount).seats) == amount
         for amount in (1, 2):
@@ -163,7 +163,7 @@ class TestAdd:
         with pytest.raises(SoldOut):
             add(EVENING, 2)
 
-    def test_the_database_itself_refuses_a_second_ticket_on_any_of_its_seats(
+    def test_the_database_itself_refuses_a_second_ticket_for_a_seat(
         self, mongod_database: Database[Any]
     ) -> None:
         add_to(TicketStore(mongod_database, EIGHT_HOURS), EVENING, 1, 2, 3)
@@ -175,7 +175,7 @@ class TestAdd:
         for changed in ({"seat": [4, 5]}, {"screen": 1}, {"date": "2046-01-02"}):
             mongod_database["tickets"].insert_one({**ticket, "_id": str(changed), **changed})
 
-    def test_seats_that_become_free_after_a_look_are_found_by_the_next(
+    def test_seats_freed_after_a_look_are_found_by_the_next(
         self, mongod_database: Database[Any]
     ) -> None:
         one, other = (TicketStore(mongod_database, EIGHT_HOURS) for _ in range(2))
@@ -185,7 +185,7 @@ class TestAdd:
         assert one.delete(party.ticket_id, PHONE)
         assert add_to(other, EVENING, 1, 6).seats == (1, 6)
 
-    def test_a_chosen_seat_that_another_service_sells_meanwhile_is_refused(
+    def test_a_chosen_seat_sold_meanwhile_by_another_service_is_refused(
         self, mongod_database: Database[Any], before_insert: Callable[..., None]
     ) -> None:
         one, other = (TicketStore(mongod_database, EIGHT_HOURS) for _ in range(2))
@@ -195,7 +195,7 @@ class TestAdd:
         assert seats_of(refusal.value) == [1, 4, 5, 6]
         assert taken(one, EVENING) == [{2, 3}]
 
-    def test_a_party_whose_seats_another_service_sells_meanwhile_gets_others(
+    def test_a_party_whose_seats_are_sold_meanwhile_gets_others(
         self, mongod_database: Database[Any], before_insert: Callable[..., None]
     ) -> None:
         one, other = (TicketStore(mongod_database, EIGHT_HOURS) for _ in range(2))
@@ -346,7 +346,7 @@ class TestBatch:
         assert seats_of(second) == [3, 5]
         assert taken(store, EVENING) == [{1, 2, 4, 6}]
 
-    def test_a_key_that_comes_twice(self, store: TicketStore, crowd: Crowd) -> None:
+    def test_a_repeated_key(self, store: TicketStore, crowd: Crowd) -> None:
         outcomes = crowd.order(*(order(amount=2, request=REQUEST) for _ in range(2)))
         (ticket,) = (each for each in outcomes if isinstance(each, StoredTicket))
         assert sum(isinstance(each, KeyTaken) for each in outcomes) == 1
@@ -369,7 +369,7 @@ class TestTwoSecrets:
         assert re.fullmatch("[A-Za-z0-9_-]{22}", stored.secret)
         assert stored.ticket_id == stored.admission_code + stored.secret
 
-    def test_the_code_with_another_secret_finds_and_changes_nothing(
+    def test_the_code_with_a_wrong_secret_finds_and_changes_nothing(
         self, store: TicketStore, add: Add
     ) -> None:
         stored, other = add(), add()
@@ -380,7 +380,7 @@ class TestTwoSecrets:
             assert store.move(replace(stored, secret=secret), NIGHT, HOUSE) is None
         assert store.get(stored.ticket_id) == stored
 
-    def test_a_code_that_is_in_use_is_replaced_by_a_new_one(
+    def test_a_code_in_use_is_replaced_by_a_new_one(
         self, mongod_database: Database[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         codes = iter(["0" * 12, "0" * 12, "0" * 12, "1" * 12])
@@ -394,7 +394,7 @@ class TestTwoSecrets:
 
 
 class TestMove:
-    def test_it_takes_seats_there_and_frees_those_here(self, store: TicketStore, add: Add) -> None:
+    def test_it_takes_new_seats_and_frees_the_old_ones(self, store: TicketStore, add: Add) -> None:
         stored = add(EVENING, 1, 2)
         moved = store.move(stored, NIGHT, HOUSE)
         assert moved == replace(stored, showing=NIGHT, revision=1)
@@ -436,9 +436,7 @@ class TestMove:
         assert store.get(stored.ticket_id) == stored
         assert taken(store, EVENING) == [{1, 2}]
 
-    def test_a_ticket_that_has_changed_or_gone_is_not_moved(
-        self, store: TicketStore, add: Add
-    ) -> None:
+    def test_a_changed_or_deleted_ticket_is_not_moved(self, store: TicketStore, add: Add) -> None:
         stored = add()
         moved = store.move(stored, NIGHT, HOUSE)
         assert moved
@@ -457,7 +455,7 @@ class TestMove:
         assert (moved.showing.movie, moved.showing.title) == (2, None)
         assert store.get(stored.ticket_id) == moved
 
-    def test_a_seat_that_another_ticket_gets_meanwhile_is_left_to_it(
+    def test_a_seat_lost_meanwhile_stays_with_the_other_ticket(
         self, mongod_database: Database[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = TicketStore(mongod_database, EIGHT_HOURS)
@@ -485,7 +483,7 @@ class TestDelete:
         assert not store.delete(party.ticket_id, PHONE)
         assert add(amount=2).seats == (2, 3)
 
-    def test_the_phone_has_to_be_the_tickets(self, store: TicketStore, add: Add) -> None:
+    def test_the_phone_must_be_the_tickets(self, store: TicketStore, add: Add) -> None:
         booked, bought = add(), add(MOVIE, name=None, phone=None)
         other = Phone("91234 56780", "+919123456780")
         for ticket, phone in ((booked, other), (booked, None), (bought, PHONE)):
@@ -507,7 +505,7 @@ class TestAdmission:
         assert store.list_timing("18:00") == [admitted]
         assert store.find_by_code("ANOTHER") is None
 
-    def test_a_ticket_that_has_changed_is_not_admitted(self, store: TicketStore, add: Add) -> None:
+    def test_a_changed_ticket_is_not_admitted(self, store: TicketStore, add: Add) -> None:
         stored = add(amount=3)
         moved = store.move(stored, NIGHT, HOUSE)
         assert moved
@@ -600,7 +598,7 @@ class TestLists:
         assert store.count_of_movie(play, MOVIE.at) == 1
         assert store.count_of_movie(play, NEXT_EVENING.at) == 0
 
-    def test_taken_seats_are_those_of_each_showing(self, store: TicketStore, add: Add) -> None:
+    def test_taken_seats_are_listed_per_showing(self, store: TicketStore, add: Add) -> None:
         add(EVENING, 1, 2)
         add(EVENING, 4)
         add(MOVIE, 6)
@@ -652,7 +650,7 @@ def test_another_expiry_changes_the_index_in_place(mongod_database: Database[Any
         assert expiry()["expireAfterSeconds"] == hours * 3600
 
 
-def test_preparing_creates_indexes_that_were_there_a_moment_ago(
+def test_preparing_recreates_indexes_dropped_a_moment_ago(
     mongod_database: Database[Any],
 ) -> None:
     store = TicketStore(mongod_database, EIGHT_HOURS)

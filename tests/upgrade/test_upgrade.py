@@ -163,7 +163,7 @@ SEATED = [purchase for purchase in PURCHASES if place(purchase) != NOT_SEATED]
 # ---- Tickets of the timetable
 
 
-def test_tickets_of_the_timetable_answer_as_before(client: FlaskClient) -> None:
+def test_timetable_tickets_respond_as_before(client: FlaskClient) -> None:
     assert len(TICKETS) > 50
     for each in TICKETS:
         ticket = each["ticket"]
@@ -180,7 +180,7 @@ def test_tickets_of_the_timetable_answer_as_before(client: FlaskClient) -> None:
         }
 
 
-def test_tickets_of_the_timetable_can_be_moved_and_deleted(client: FlaskClient) -> None:
+def test_timetable_tickets_can_be_moved_and_deleted(client: FlaskClient) -> None:
     for each in TICKETS:
         ticket = each["ticket"]
         path = f"/tickets/{ticket['ticket_id']}"
@@ -209,7 +209,7 @@ def label(seat: int) -> str:
     return f"{chr(ord('A') + row)}{column + 1}"
 
 
-def test_each_purchase_is_one_ticket_with_its_seats(client: FlaskClient) -> None:
+def test_each_purchase_becomes_one_ticket_with_its_seats(client: FlaskClient) -> None:
     titles = {movie["movie"]: movie["title"] for movie in ANSWERS["movies"]}
     for purchase in SEATED:
         answer, ticket = purchase["response"], ticket_of(client, purchase)
@@ -237,7 +237,7 @@ def test_each_purchase_is_one_ticket_with_its_seats(client: FlaskClient) -> None
         assert client.get(f"/tickets/{ticket['ticket_id']}").json == ticket
 
 
-def test_all_that_was_sold_stays_taken_and_no_seat_is_doubled(client: FlaskClient) -> None:
+def test_everything_sold_stays_taken_and_no_seat_is_sold_twice(client: FlaskClient) -> None:
     taken: dict[tuple[int, str], Counter[int]] = {}
     for purchase in SEATED:
         movie, date, _ = place(purchase)
@@ -276,7 +276,7 @@ def test_a_purchase_that_does_not_fit_stays_in_sales(
     ]
 
 
-def test_the_log_names_all_that_could_not_stay_as_it_was(
+def test_the_log_names_everything_that_had_to_change(
     old: Database[Any], start: Start, log: Callable[[], list[Any]]
 ) -> None:
     start(old)
@@ -338,9 +338,7 @@ def replay(client: FlaskClient, path: str, made: Any) -> Any:
     return answer.json
 
 
-def test_requests_sent_again_with_their_keys_are_replayed(
-    client: FlaskClient, old: Database[Any]
-) -> None:
+def test_retries_with_old_keys_are_replayed(client: FlaskClient, old: Database[Any]) -> None:
     before = dump(old)
     bookings = [made for made in TICKETS if made["key"]]
     purchases = [made for made in SEATED if made["key"]]
@@ -356,7 +354,7 @@ def test_requests_sent_again_with_their_keys_are_replayed(
     assert dump(old) == before
 
 
-def test_the_old_index_gives_way_to_the_new_one(client: FlaskClient, old: Database[Any]) -> None:
+def test_the_new_index_replaces_the_old_one(client: FlaskClient, old: Database[Any]) -> None:
     indexes = old["tickets"].index_information()
     assert indexes.keys() == {
         "_id_",
@@ -423,7 +421,7 @@ def test_a_second_start_changes_nothing(
 
 
 @pytest.mark.parametrize("ids_follow_from_purchases", [True, False])
-def test_services_that_start_at_once_make_each_ticket_once(
+def test_services_that_start_together_create_each_ticket_once(
     mongod_uri: str,
     old: Database[Any],
     start: Start,
@@ -510,7 +508,7 @@ def test_nothing_is_upgraded_while_a_service_of_1_0_creates_its_index(
     assert dump(old, but_for=("booked_at",)) == expected
 
 
-def test_an_upgrade_that_ends_after_any_of_its_writes_is_completed_by_the_next_start(
+def test_an_upgrade_interrupted_after_any_write_is_completed_by_the_next_start(
     mongod_client: MongoClient[Any], start: Start, upgraded: Callable[[list[Any]], Any]
 ) -> None:
     expected = upgraded(CLASHING)
@@ -543,7 +541,7 @@ def answers(service: Service) -> bool:
 
 
 @pytest.mark.slow
-def test_two_processes_that_start_at_once_make_each_ticket_once(
+def test_two_processes_that_start_together_create_each_ticket_once(
     tmp_path: Path,
     mongod_uri: str,
     old: Database[Any],
@@ -630,7 +628,9 @@ def seats_by_purchase(client: FlaskClient, movie: int, date: str) -> list[list[i
     return [each["seats"] for each in sorted(tickets, key=lambda each: each["ticket_id"][12:])]
 
 
-def test_a_ticket_that_gets_other_seats_takes_nobodys(old: Database[Any], start: Start) -> None:
+def test_a_ticket_that_gets_other_seats_takes_no_sold_ones(
+    old: Database[Any], start: Start
+) -> None:
     old["sales"].insert_many([sale(3, "2034-05-05", [1]), sale(4, "2034-05-05", [2, 3])])
     client = start(old)
     assert seats_by_purchase(client, 3, "2034-05-05") == [[1]]
@@ -646,7 +646,7 @@ def empty(request: pytest.FixtureRequest) -> Iterator[Database[Any]]:
         yield database
 
 
-def test_a_purchase_whose_key_a_booking_has_is_a_ticket_without_it(
+def test_a_purchase_whose_key_a_booking_has_becomes_a_ticket_without_a_key(
     empty: Database[Any], start: Start, log: Callable[[], list[Any]]
 ) -> None:
     key, fingerprint = "key-of-both", "0" * 64
@@ -675,7 +675,7 @@ def test_a_purchase_whose_key_a_booking_has_is_a_ticket_without_it(
     ]
 
 
-def test_a_purchase_with_a_taken_key_and_taken_seats_is_a_ticket(
+def test_a_purchase_with_a_taken_key_and_taken_seats_becomes_a_ticket(
     old: Database[Any], start: Start
 ) -> None:
     key = next(made["key"] for made in TICKETS if made["key"])
@@ -687,7 +687,7 @@ def test_a_purchase_with_a_taken_key_and_taken_seats_is_a_ticket(
     assert seats_by_purchase(client, 4, "2034-05-05") == [[5, 6, 7, 8]]
 
 
-def test_a_purchase_whose_movie_has_gone_is_a_ticket(old: Database[Any], start: Start) -> None:
+def test_a_purchase_for_a_deleted_movie_becomes_a_ticket(old: Database[Any], start: Start) -> None:
     old["movies"].delete_one({"_id": 1})
     client = start(old)
     tickets = client.get("/tickets?date=2035-01-27").json or []

@@ -30,16 +30,16 @@ def listened_on(host: str) -> list[str]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "::", "192.0.2.1"])
-def test_an_address_means_itself(host: str) -> None:
+def test_an_address_resolves_to_itself(host: str) -> None:
     assert listened_on(host) == [host]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost.", "box.localhost"])
-def test_localhost_means_both_loopback_addresses_whatever_the_resolver_says(host: str) -> None:
+def test_localhost_is_both_loopback_addresses_regardless_of_the_resolver(host: str) -> None:
     assert listened_on(host) == ["127.0.0.1", "::1"]
 
 
-def test_a_name_means_each_of_its_addresses_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_resolves_to_each_address_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = answer((V6, "2001:db8::1"), (V4, "192.0.2.1"), (V4, "192.0.2.1"), (V4, "192.0.2.2"))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     assert listened_on("box.theatre.example") == ["2001:db8::1", "192.0.2.1", "192.0.2.2"]
@@ -54,7 +54,7 @@ class WithoutIPv6(socket.socket):
         super().bind(address)
 
 
-def test_a_family_that_is_switched_off_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disabled_address_family_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", WithoutIPv6)
     assert listened_on("localhost") == ["127.0.0.1"]
     # Nothing else is left of this one, so that whoever listens says what is wrong.

@@ -45,7 +45,7 @@ def test_the_document_is_valid(document: Any) -> None:
     OpenAPIV31SpecValidator(document).validate()
 
 
-def test_the_version_is_that_of_the_project(document: Any) -> None:
+def test_the_version_is_the_projects(document: Any) -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert document["info"]["version"] == project["version"]
 
@@ -60,7 +60,7 @@ def test_every_route_is_documented(client: FlaskClient, document: Any) -> None:
     assert routes == {(path, method) for path, method, _ in operations(document)}
 
 
-def test_every_operation_has_its_own_id_a_summary_and_a_tag(document: Any) -> None:
+def test_every_operation_has_a_unique_id_a_summary_and_a_tag(document: Any) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(names)) == len(names)
     for _, _, operation in operations(document):
@@ -88,7 +88,7 @@ def test_every_error_is_problem_json_and_every_code_is_named(document: Any) -> N
     }
 
 
-def test_nothing_is_documented_that_does_not_exist(document: Any) -> None:
+def test_everything_documented_exists(document: Any) -> None:
     assert not {"Error", "PaginationMetadata"} & document["components"]["schemas"].keys()
 
 
@@ -110,7 +110,7 @@ def test_headers_are_documented(document: Any) -> None:
         assert "Ticket-Phone" in [parameter["name"] for parameter in item[method]["parameters"]]
 
 
-def test_the_examples_of_requests_work(client: FlaskClient, document: Any) -> None:
+def test_request_examples_work(client: FlaskClient, document: Any) -> None:
     order = ["/api/screens", "/api/movies", "/api/movies/{movie}", "/api/tickets", "/booktickets"]
     order += ["/viewontime", "/viewuser", "/update", "/tickets/{ticket_id}", "/delete", "/tickets"]
     order += ["/admissions", "/admissions/{admission_code}"]

@@ -68,12 +68,12 @@ class TestNames:
             *("/tickets?timing=18:00", "/tickets/nope", "/api/movies", "/seats?timing=18:00"),
         ],
     )
-    def test_no_route_is_served_by_another_name(self, client: FlaskClient, path: str) -> None:
+    def test_no_route_is_served_under_another_name(self, client: FlaskClient, path: str) -> None:
         for accept in ("*/*", "text/html"):
             answer = by_name(client, "evil.example:5000", path, HTTP_ACCEPT=accept)
             assert_refused(answer, 421, "misdirected_request")
 
-    def test_nothing_is_booked_by_another_name(self, client: FlaskClient) -> None:
+    def test_nothing_is_booked_under_another_name(self, client: FlaskClient) -> None:
         answer = client.post(
             "/booktickets", json=BOOKING, environ_overrides={"HTTP_HOST": "evil.example"}
         )
@@ -81,7 +81,7 @@ class TestNames:
         assert_booked(client, 0)
 
     @pytest.mark.parametrize("target", ["http://evil.example/", "http://evil.example:5000", "x://"])
-    def test_the_name_in_an_absolute_target_counts_too(
+    def test_the_host_in_an_absolute_target_is_checked(
         self, client: FlaskClient, target: str
     ) -> None:
         # Servers set one of the two.
@@ -92,7 +92,7 @@ class TestNames:
             overrides[key] = "HTTP://localhost:5000/?date=2046-11-22"
             assert client.get("/", environ_overrides=overrides).status_code == 200
 
-    def test_a_program_that_names_no_host_is_served(self, client: FlaskClient) -> None:
+    def test_a_client_that_names_no_host_is_served(self, client: FlaskClient) -> None:
         # HTTP/1.0, as of a health check; browsers always name one.
         without = {"HTTP_HOST": "", "SERVER_PROTOCOL": "HTTP/1.0"}
         assert client.get("/health/live", environ_overrides=without).status_code == 200
@@ -107,7 +107,7 @@ class TestNames:
         assert by_name(client, "evil.example").status_code == 421
 
     @pytest.mark.parametrize(("given", "status"), [("127.0.1.1", 421), ("192.0.2.1", 200)])
-    def test_a_name_is_private_if_it_means_a_loopback_address(
+    def test_a_name_is_private_if_it_resolves_to_a_loopback_address(
         self,
         given: str,
         status: int,
@@ -126,7 +126,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "changed", [{"staff_key": KEY}, {"host": "0.0.0.0"}, {"host": "::"}, {"trusted_proxies": 1}]
     )
-    def test_other_services_are_served_by_any_name(
+    def test_public_services_are_served_under_any_name(
         self, changed: Any, settings: Settings, shared_app: Callable[..., Flask], database: Any
     ) -> None:
         client = shared_app(database, settings=replace(settings, **changed)).test_client()
@@ -186,7 +186,7 @@ class TestOrigins:
     @pytest.mark.parametrize(("method", "path", "body"), GUARDED)
     @pytest.mark.parametrize("headers", FOREIGN)
     @pytest.mark.parametrize("key", [None, KEY])
-    def test_a_page_of_another_origin_changes_nothing_and_reads_no_list(
+    def test_another_origin_changes_nothing_and_reads_no_lists(
         self,
         settings: Settings,
         shared_app: Callable[..., Flask],
@@ -205,7 +205,7 @@ class TestOrigins:
         assert_booked(client, 0)
 
     @pytest.mark.parametrize("headers", OWN)
-    def test_our_own_pages_and_programs_go_on_working(
+    def test_our_pages_and_programs_keep_working(
         self, client: FlaskClient, headers: dict[str, str]
     ) -> None:
         assert client.post("/booktickets", json=BOOKING, headers=headers).status_code == 201
@@ -215,9 +215,7 @@ class TestOrigins:
     @pytest.mark.parametrize(
         "host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "LOCALHOST:5000", "localhost"]
     )
-    def test_an_origin_is_ours_by_any_name_that_is_served(
-        self, client: FlaskClient, host: str
-    ) -> None:
+    def test_our_origin_is_any_name_we_serve(self, client: FlaskClient, host: str) -> None:
         for other in ("http://evil.example", f"http://{host}1", f"https://{host}"):
             answer = client.post(
                 "/booktickets",
@@ -236,14 +234,14 @@ class TestOrigins:
 
     @pytest.mark.parametrize("headers", FOREIGN)
     @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-    def test_what_is_public_may_be_asked_for_from_anywhere(
+    def test_public_routes_accept_any_origin(
         self, client: FlaskClient, method: str, headers: dict[str, str]
     ) -> None:
         ticket = book(client)
         for path in ("/", f"/tickets/{ticket['ticket_id']}", "/seats?timing=18:00", "/api/movies"):
             assert client.open(path, method=method, headers=headers).status_code == 200
 
-    def test_behind_a_proxy_the_origin_is_the_address_that_clients_know(
+    def test_behind_a_proxy_our_origin_is_the_public_address(
         self, settings: Settings, database: Any
     ) -> None:
         settings = replace(settings, trusted_proxies=1)
@@ -270,7 +268,7 @@ class TestOrigins:
             assert answer.status_code == status
 
 
-def test_the_documentation_says_which_routes_refuse_other_origins(client: FlaskClient) -> None:
+def test_routes_that_refuse_other_origins_are_documented(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json or {}
     for path, item in document["paths"].items():
         for method, operation in item.items():

@@ -186,7 +186,7 @@ def test_a_wrong_method_is_refused_with_the_allowed_ones(
     assert "POST" in answer.headers["Allow"]
 
 
-def test_options_does_not_respond_in_html(client: FlaskClient) -> None:
+def test_options_does_not_return_html(client: FlaskClient) -> None:
     answer = client.options("/booktickets")
     assert "POST" in answer.headers["Allow"]
     assert "Content-Type" not in answer.headers

@@ -52,13 +52,13 @@ def test_every_code_has_its_status() -> None:
     assert {kind.code: status for kind, status in STATUSES.items()} == BY_CODE
 
 
-def test_every_refusal_has_a_status_and_its_own_code_and_sentence() -> None:
+def test_every_refusal_has_a_status_a_unique_code_and_a_unique_sentence() -> None:
     every = [kind for kind in kinds(Refusal) if kind.__module__.startswith("app.")]
     assert set(every) == STATUSES.keys()
     assert len({kind.code for kind in every}) == len({kind.detail for kind in every}) == len(every)
 
 
-def test_examples_have_the_facts_of_their_refusals() -> None:
+def test_examples_have_the_members_of_their_refusals() -> None:
     retryable = {"request_timeout", "too_many_requests", "database_unavailable", "overloaded"}
     facts = {kind.code: set(kind.example) for kind in STATUSES if kind.example}
     assert facts == {code: {"retryable"} for code in retryable} | {
