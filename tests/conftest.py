@@ -48,7 +48,7 @@ class Clock:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=2, help="rounds of each race")
     parser.addoption("--pictures", default="", help="where to keep the screenshots")
-    parser.addoption("--report", default="", help="where to write the table of errors")
+    parser.addoption("--report", default="", help="where to write the table of faults")
     parser.addoption("--url", default="", help="a running service for the Postman collection")
     parser.addoption("--churn-seconds", type=int, default=5, help="length of the random traffic")
 
@@ -61,7 +61,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
-    """How often a race or an error is repeated."""
+    """How often a race or a fault is repeated."""
     number: int = request.config.getoption("--rounds")
     return number
 
@@ -84,7 +84,7 @@ def clock(shared_clock: Clock) -> Clock:
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongoDB]:
-    """A real MongoDB of the tests' own, whose TTL monitor looks every second."""
+    """A real MongoDB for the tests, whose TTL monitor runs every second."""
     folder = tmp_path_factory.mktemp("mongod")
     options = ["--setParameter", "ttlMonitorSleepSecs=1", "--setParameter", "enableTestCommands=1"]
     try:
@@ -127,7 +127,7 @@ def mongomock_database(mongomock_client: MongoClient[Any]) -> Iterator[Database[
 def emptied_afterwards(database: Database[Any]) -> Iterator[Database[Any]]:
     yield database
     for name in database.list_collection_names():
-        database[name].delete_many({})  # dropping them, and making their indexes again, is slow
+        database[name].delete_many({})  # dropping them and recreating their indexes is slow
 
 
 @pytest.fixture(params=["mongomock", pytest.param("mongod", marks=pytest.mark.slow)])
@@ -139,7 +139,7 @@ def database(request: pytest.FixtureRequest) -> Database[Any]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
-    """A function that returns what has been logged, a dict a line."""
+    """A function that returns what has been logged, one dict per line."""
     loggers = [logging.getLogger(), logging.getLogger("app")]
     before = [logger.handlers[:] for logger in loggers]
     with tempfile.TemporaryFile("w+") as out:

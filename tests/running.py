@@ -31,7 +31,7 @@ START_SECONDS = 60  # seconds
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; status 0 when the connection broke before an answer."""
+    """A response; its status is 0 if the connection broke first."""
 
     status: int
     body: Any
@@ -165,7 +165,7 @@ class Service(Front):
             yield client["boxoffice"][name]
 
     def logged(self) -> list[Any]:
-        """Return what it has logged so far, a dict a line."""
+        """Return what it has logged so far, one dict per line."""
         assert self.log
         self.log.seek(0)
         return [json.loads(line) for line in self.log]

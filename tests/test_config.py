@@ -1,4 +1,4 @@
-"""Settings: read when right, refused in one line when wrong."""
+"""Settings: valid ones are read, invalid ones refused in one line."""
 
 from __future__ import annotations
 

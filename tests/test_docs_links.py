@@ -15,7 +15,7 @@ DOCUMENTS = [
     for path in (PROJECT / folder).glob("*.md")
 ]
 # Each is written by the command that measures its figures.
-MEASURED = {PROJECT / "docs/benchmarks.md", PROJECT / "docs/errors.md"}
+MEASURED = {PROJECT / "docs/benchmarks.md", PROJECT / "docs/faults.md"}
 
 SECURITY = (PROJECT / "docs/security.md").read_text()
 TESTS = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", SECURITY)

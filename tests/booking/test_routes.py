@@ -422,7 +422,7 @@ class TestBestSeats:
             return ticket
 
         for _ in range(12):
-            sell(one, 1)  # until it takes itself to be the only one
+            sell(one, 1)  # until it seems to be alone
         for amount in (1, 2):
             sell(other, amount)
             assert delete(other, sell(one, amount)).status_code == 200

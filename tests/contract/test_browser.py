@@ -1,4 +1,4 @@
-"""The docs page in a real browser: it books a ticket by "Try it out", and asks no other host."""
+"""The docs page in a real browser: "Try it out" books a ticket, and other hosts are not asked."""
 
 from __future__ import annotations
 

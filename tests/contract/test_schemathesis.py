@@ -1,4 +1,4 @@
-"""The live service keeps what its OpenAPI document promises, whatever it is sent."""
+"""The live service keeps to its OpenAPI document, no matter what it is sent."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_a_code_is_60_bits_in_base_32(bits: bytes, code: str) -> None:
         ("7KQ4-M2XN-OPVR", "7KQ4M2XN0PVR"),
         (" 7KQ4M2XNoPVR- ", "7KQ4M2XN0PVR"),
         ("iIlL1ABCDEFG", "11111ABCDEFG"),
-        # As scanners send it: with an end, or what kind of code it was in front.
+        # As scanners send it: with the end of a line, or a symbology identifier in front.
         ("7KQ4M2XN0PVR\t", "7KQ4M2XN0PVR"),
         ("7KQ4M2XN0PVR\r\n", "7KQ4M2XN0PVR"),
         ("]Q17KQ4M2XN0PVR\r", "7KQ4M2XN0PVR"),

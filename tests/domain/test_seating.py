@@ -1,4 +1,4 @@
-"""Seats: every rule holds against trying all choices, and a reader would choose the same."""
+"""Seats: the choice is the best of all possible ones, and the one that people would make."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def rank(seats: tuple[int, ...], free: set[int], house: House, near: int | None)
 
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[House, set[int], int, int | None]:
-    """A small house, its free seats, a party that finds room, and perhaps a place to be near."""
+    """A small house, its free seats, a party that fits, and perhaps a seat to be near."""
     house = House(draw(st.integers(1, 14)), draw(st.integers(1, 7)))
     seats = st.integers(1, house.seats)
-    # Most of a house free makes for long rows, little of it for parties that are split.
+    # In a mostly free house parties sit together; in a mostly full one they are split.
     free = draw(st.sets(seats, min_size=1, max_size=house.seats))
     if draw(st.booleans()):
         free = set(range(1, house.seats + 1)) - free or free
@@ -244,7 +244,7 @@ def test_a_house_narrower_than_its_row_is_sold_from_its_middle() -> None:
 def test_a_party_of_hundreds_is_seated_without_weighing_choices(
     house: House, amount: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They would keep all other requests waiting for seconds."""
+    """Weighing them would keep all other requests waiting for seconds."""
     monkeypatch.delattr(seating, "_combined")
     seats = SeatMap(house).best(amount)
     assert len(set(seats)) == amount

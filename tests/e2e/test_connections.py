@@ -90,7 +90,7 @@ def assert_serves_promptly(service: Service, within: float = 3) -> None:
         pytest.param(HEAD + b"Content-Le", id="half the headers"),
         pytest.param(HEAD + b"Content-Length: 9\r\n\r\n{", id="half a body"),
         pytest.param(CHUNKED + b"2\r\n{}\r\n", id="half a chunked body"),
-        pytest.param(GET % b"/docs/swagger-ui-bundle.js" * 20, id="requests, and no reader"),
+        pytest.param(GET % b"/docs/swagger-ui-bundle.js" * 20, id="requests without a reader"),
     ],
 )
 def test_stalled_clients_delay_nobody(service: Service, sent: bytes) -> None:
@@ -149,12 +149,14 @@ for _ in range(clients):
         pytest.param(4, ENDLESS % b"POST /booktickets", b"x" * 65536, id="a body"),
         pytest.param(4, ENDLESS % b"GET /health/live", b"x" * 65536, id="a body of a GET"),
         pytest.param(4, ENDLESS % b"DELETE /tickets/x", b"x" * 65536, id="a body of a DELETE"),
-        pytest.param(4, ENDLESS % b"PUT /nowhere", b"x" * 65536, id="a body for nobody"),
+        pytest.param(
+            4, ENDLESS % b"PUT /nowhere", b"x" * 65536, id="a body for an unknown address"
+        ),
         pytest.param(4, ENDLESS_CHUNKS % b"POST /booktickets", A_CHUNK, id="chunks"),
         pytest.param(4, ENDLESS_CHUNKS % b"GET /", b"1\r\na\r\n" * 9999, id="chunks of a byte"),
-        pytest.param(4, b"\x16\x03", b"x" * 65536, id="what is not HTTP"),
-        pytest.param(30, HEAD, b"X: " + b"a" * 95 + b"\r\n", id="headers, a line each time"),
-        pytest.param(30, HEAD + b"X: ", b"a", id="a header, a byte each time"),
+        pytest.param(4, b"\x16\x03", b"x" * 65536, id="not HTTP"),
+        pytest.param(30, HEAD, b"X: " + b"a" * 95 + b"\r\n", id="headers, line by line"),
+        pytest.param(30, HEAD + b"X: ", b"a", id="a header, byte by byte"),
         pytest.param(30, HEAD + b"X: ", b"a" * 8000, id="a long header"),
         pytest.param(100, GET % b"/", (GET % b"/seats?0&1&2") * 50, id="many requests at once"),
     ],
@@ -191,7 +193,7 @@ def test_an_unread_body_closes_the_connection_after_one_response(
 
 
 def test_a_client_that_never_reads_takes_little_memory(service: Service) -> None:
-    """Of the kernel, which would hold megabytes of each such response."""
+    """Kernel memory, which would hold megabytes of each such response."""
     with socket.create_connection((HOST, service.port)) as connection:
         connection.sendall((GET % b"/docs/swagger-ui-bundle.js") * 20)
         time.sleep(1)
@@ -222,7 +224,7 @@ def test_a_reload_serves_connections_just_accepted(tmp_path: Path) -> None:
 
 
 def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Service) -> None:
-    """Although each of these clients sends a byte every second."""
+    """Even if the client sends a byte every second."""
     started = time.monotonic()
     with (
         stalled(service, b"", clients=5) as silent,
@@ -259,8 +261,8 @@ def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Ser
         pytest.param(400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", id="HTTP/2"),
         pytest.param(400, b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n" + LAST_GET % b"/", id="PROXY"),
         pytest.param(400, LAST_GET % b"metrics", id="a path without a slash"),
-        pytest.param(400, b"GET / HTTP/1.1\r\nX Y: 1\r\n\r\n", id="a header's name"),
-        pytest.param(400, b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", id="a header's value"),
+        pytest.param(400, b"GET / HTTP/1.1\r\nX Y: 1\r\n\r\n", id="an invalid header name"),
+        pytest.param(400, b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", id="an invalid header value"),
         pytest.param(400, b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", id="a folded header"),
         pytest.param(400, HEAD + b"Content-Length: -1\r\n\r\n", id="a negative length"),
         pytest.param(400, HEAD + b"Content-Length: +1\r\n\r\n1", id="a signed length"),
@@ -273,7 +275,7 @@ def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Ser
             id="a length and chunks",
         ),
         pytest.param(414, LAST_GET % (b"/" + b"a" * 100_000), id="a long address"),
-        pytest.param(417, HEAD + b"Expect: tea\r\n\r\n", id="an expectation"),
+        pytest.param(417, HEAD + b"Expect: tea\r\n\r\n", id="an unknown expectation"),
         pytest.param(
             431,
             b"GET / HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n" % (b"a" * 3_000_000),
@@ -284,7 +286,7 @@ def test_a_late_body_gets_408_and_late_headers_close_the_connection(service: Ser
             431, HEAD + (b"X: " + b"a" * 2000 + b"\r\n") * 40 + b"\r\n", id="headers of 80 KB"
         ),
         pytest.param(
-            501, HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", id="a coding"
+            501, HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", id="a transfer coding"
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What deploy/ says agrees with the service, and with itself."""
+"""The files in deploy/ agree with the service and with each other."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
         if os.environ.get("CI"):
             pytest.fail("systemd-analyze is missing")
         pytest.skip("needs systemd-analyze")
-    # It wants the program to be there.
+    # It requires the program to exist.
     unit = re.sub("^ExecStart=[^ ]+", f"ExecStart={sys.executable}", UNIT, flags=re.MULTILINE)
     (tmp_path / "box-office.service").write_text(unit)
     checked = subprocess.run(
         [tool, "verify", tmp_path / "box-office.service"], capture_output=True, text=True
     )
-    # It may also have a word to say on other units of the machine.
+    # It may also report on other units of the machine.
     assert checked.returncode == 0
     assert "box-office" not in checked.stderr
 

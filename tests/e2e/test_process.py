@@ -159,7 +159,7 @@ def test_a_killed_server_ends_the_service_with_a_logged_reason(
 
 
 def test_a_leftover_mongod_is_cleaned_up(tmp_path: Path) -> None:
-    # As on a machine where children outlive a killed parent: one that nobody looks after.
+    # As on a machine where children outlive a killed parent.
     leftover = EmbeddedMongoDB(tmp_path).__enter__()
     leftover._stopping.set()
     assert leftover._lock

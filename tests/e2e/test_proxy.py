@@ -1,4 +1,4 @@
-"""The service behind nginx, under a path of its own, as deploy/nginx.conf has it."""
+"""The service behind nginx, under a path prefix, with the configuration of deploy/nginx.conf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`root:app` under other servers than that of `python root.py`, and what is logged there."""
+"""`root:app` under other WSGI servers, and what it logs there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not needed to book may be missing or full: streams for the log, temporary folders."""
+"""Bookings continue when the log's streams or the temporary folders are missing or full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the README and the API reference run as they stand, and show what they say."""
+"""The commands of the README and the API reference run verbatim, and print what these show."""
 
 from __future__ import annotations
 

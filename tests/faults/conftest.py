@@ -40,13 +40,13 @@ has seats, *unconfirmed* is recorded but was not let in.
 
 
 class Report:
-    """The rows of the table, a fault each."""
+    """The rows of the table, one per fault."""
 
     def __init__(self) -> None:
         self._rows: list[str] = []
 
     def add(self, fault: str, verdicts: list[Verdict], note: str = "") -> None:
-        """Add what became of the bookings of all rounds."""
+        """Add the outcome of the bookings of all rounds."""
 
         def total(name: str) -> int:
             return sum(getattr(verdict, name) for verdict in verdicts)

@@ -1,4 +1,4 @@
-"""Customers who book through faults, and what must hold of their tickets afterwards."""
+"""Customers who book during faults, and what must be true of their tickets afterwards."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the bookings: `missing` were answered and are not stored; `altered` are stored
-    with other seats than the answer named; of `doubled` keys or seats there are two tickets;
-    `unanswered` are stored, and their customers got no ticket."""
+    """The outcome of bookings: `missing` were confirmed but are not stored; `altered` are stored
+    with other seats than the response named; `doubled` keys or seats have two tickets;
+    `unanswered` are stored although their customers got no ticket."""
 
     answered: int
     retried: int
@@ -63,8 +63,8 @@ class Verdict:
 class Customers:
     """Clients that book for one party after another, each with a key, until the block ends.
 
-    Half of the houses are the timetable's, half are a movie's. One who gets no answer, or a 503,
-    sends the same request again until it is answered. With `fresh_keys`, it takes a new key.
+    Half of the houses are the timetable's, half are a movie's. A client that gets no answer, or
+    503, repeats the request until it is answered. With `fresh_keys`, each repetition has a new key.
     """
 
     free_houses: ClassVar = _HOUSES
@@ -179,10 +179,9 @@ def _places(ticket: Any) -> list[tuple[int | None, str, str, int]]:
 
 
 class Visitors(Customers):
-    """Customers who come in as soon as they have booked, one by one and at two doors at once.
+    """Customers who are admitted right after booking, one by one, at two doors at once.
 
-    As somebody with a copy of the QR code would. Each scan has a key, and is sent again until it is
-    answered.
+    A copied QR code makes this possible. Each scan has a key, and is repeated until it is answered.
     """
 
     free_houses = _HOUSES_WITH_OPEN_DOORS
@@ -195,8 +194,8 @@ class Visitors(Customers):
     def verdict(self, tickets: Any) -> Verdict:
         """Compare the responses at the doors with the collection of tickets.
 
-        Here `missing` were let in and are not recorded; `doubled` are more than the ticket has
-        seats; `unanswered` are recorded as inside, though nobody let them in.
+        Here `missing` were admitted but are not recorded; `doubled` are more than the ticket has
+        seats; `unanswered` are recorded although no door admitted them.
         """
         stored = self._stored(tickets)
         recorded = {
@@ -222,10 +221,10 @@ class Visitors(Customers):
             code = answer.body["admission_code"]
             self.let_in[code] = []
             with ThreadPoolExecutor(2) as doors:
-                list(doors.map(self._come_in, [code] * 2))
+                list(doors.map(self._admit_all, [code] * 2))
         return answer
 
-    def _come_in(self, code: str) -> None:
+    def _admit_all(self, code: str) -> None:
         """Scan the ticket for one person after another, until all of them are in."""
         connection = self._service.connect()
         while (answer := self._scan(connection, code, key := str(uuid4()))).status == 200:

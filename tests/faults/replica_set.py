@@ -19,9 +19,9 @@ NAME = "rs0"
 
 
 class Node:
-    """One `mongod`, with a folder and a port of its own, and `options` of its command line.
+    """One `mongod` with its own folder and port; `options` go on its command line.
 
-    `login` are the client options by which the tests give it commands.
+    `login` holds the client options with which the tests send it commands.
     """
 
     def __init__(self, folder: Path, *options: str, **login: Any) -> None:
@@ -58,7 +58,7 @@ class Node:
         self.process.wait()
 
     def command(self, *command: Any, **arguments: Any) -> Mapping[str, Any]:
-        """Run a command on this node alone; `{}` if it does not respond."""
+        """Run a command on this node only; `{}` if it does not respond."""
         try:
             with MongoClient[dict[str, Any]](
                 HOST, self.port, directConnection=True, timeoutMS=10_000, **self.login
@@ -83,7 +83,7 @@ class ReplicaSet:
         self.wait_until_whole()
 
     def set_election_timeout(self, milliseconds: int) -> None:
-        """Let nodes that hear nothing of a primary, or of a majority, act after so long."""
+        """Set how long nodes wait when they lose contact with the primary, or with a majority."""
         primary = self.wait_for_primary()
 
         def reconfigured() -> bool:
@@ -99,7 +99,7 @@ class ReplicaSet:
         return f"mongodb://{','.join(node.address for node in self.nodes)}/?replicaSet={NAME}"
 
     def primary(self) -> Node | None:
-        """Return the node that the majority takes for the primary, if there is one."""
+        """Return the node that a majority considers the primary, if there is one."""
         for node in self.nodes:
             if node.process.poll() is None and node.command("hello").get("isWritablePrimary"):
                 return node
@@ -122,7 +122,7 @@ class ReplicaSet:
 
     @contextmanager
     def failing(self, fail_point: str, mode: Any, data: Mapping[str, Any]) -> Iterator[None]:
-        """Let the primary fail at a point that MongoDB has for tests; it has to, at least once."""
+        """Make the primary fail at one of MongoDB's fail points; it must fail at least once."""
         primary = self.wait_for_primary()
         assert primary.command("configureFailPoint", fail_point, mode=mode, data=data)
         try:

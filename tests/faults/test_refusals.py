@@ -1,4 +1,4 @@
-"""What MongoDB's clients and servers refuse, on real ones: the service waits and says why."""
+"""What real MongoDB clients and servers refuse: the service waits, and logs why."""
 
 from __future__ import annotations
 

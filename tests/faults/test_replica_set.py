@@ -1,4 +1,4 @@
-"""A replica set loses its primary, or fails at the points that MongoDB has for tests."""
+"""A replica set loses its primary, or fails at MongoDB's fail points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.traffic import CAPACITY, House, Request, put_movie_on_sale
 
 WRITES = ["insert", "findAndModify", "update", "delete"]
 ADMISSION = ["findAndModify", "update"]
-A_WHILE = {"times": 10}  # so often that some fail again when the driver tries them once more
+A_WHILE = {"times": 10}  # so often that some fail again when the driver retries them
 FAIL_POINTS: dict[str, tuple[str, dict[str, Any]]] = {
     "connection closed before a write": ("failCommand", {"closeConnection": True}),
     "connection closed after a write": ("onPrimaryTransactionalWrite", {"closeConnection": True}),
@@ -140,7 +140,7 @@ def test_retries_with_new_keys_create_tickets_customers_never_see(
 
 @pytest.fixture
 def patient_set(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
-    """The replica set, whose primary stays primary for a while although it hears no other node."""
+    """The replica set, whose primary stays primary for a while after losing the other nodes."""
     replica_set.wait_until_whole()
     replica_set.set_election_timeout(60_000)
     yield replica_set
@@ -161,7 +161,7 @@ def test_a_retry_is_answered_once_a_majority_has_the_ticket(
         for node in others:
             node.send(signal.SIGSTOP)
         try:
-            # The primary alone has it, and could lose it yet.
+            # Only the primary has it, and could still lose it.
             assert book(service.connect()).status == 503
             assert book(service.connect()).status == 503
         finally:

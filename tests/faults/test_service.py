@@ -1,4 +1,4 @@
-"""The service's own processes, its disk and its start are what fails."""
+"""Faults of the service's own processes, its disk and its start."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_killed_worker_loses_and_duplicates_nothing(
 
 
 class HastyCustomers(Customers):
-    """Customers who leave for good when they get no response."""
+    """Customers who give up when they get no response."""
 
     def _book(self, connection: Connection, house: House, people: int) -> bool:
         return self._ask(connection, house, people, str(uuid4())).status != 0

@@ -39,7 +39,7 @@ class Command:
 
 
 class Callers:
-    """Callers in threads of their own, and what each of them got."""
+    """Callers in separate threads, and what each of them got."""
 
     def __init__(self, group: GroupCommit[Any, Any]) -> None:
         self.group = group
@@ -179,7 +179,7 @@ def test_nobody_waits_longer_than_patience(command: Command) -> None:
     assert {type(callers.outcomes[asked]) for asked in (1, 2, 3)} == {BatchLost}
     command.may_end.set()
     assert callers.join()[0] == "done 0"
-    # Who has left the queue is not asked for, and leaves no gap.
+    # Callers that have left the queue are in no batch, and leave no gap.
     assert callers.group(4) == "done 4"
     assert command.batches == [[0], [4]]
 

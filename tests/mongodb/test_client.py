@@ -259,7 +259,7 @@ class TestOutageLog:
 
 
 class Refusing:
-    """A collection whose inserts fail as they are told to."""
+    """A collection whose inserts fail as the test wants."""
 
     def __init__(self, details: dict[str, Any]) -> None:
         self._details = details
@@ -290,7 +290,7 @@ class TestInsertAll:
         assert (failures[0].code, failures[0].details) == (11000, refused(0, 11000))
         assert (failures[2].code, failures[2].details) == (121, refused(2, 121))
 
-    def test_what_a_failover_may_lose_fails_all(self) -> None:
+    def test_writes_that_a_failover_may_lose_fail_the_whole_batch(self) -> None:
         lost = {"errmsg": "waiting for replication timed out", "code": 64}
         with pytest.raises(errors.WriteConcernError, match="timed out") as failure:
             inserted(writeErrors=[refused(0, 11000)], writeConcernErrors=[lost])

@@ -20,7 +20,7 @@ GLIBC = (
 
 
 def start_with(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Start with a `mongod` that is this script; return the refusal."""
+    """Start with this script as `mongod`; return the error."""
     (folder / "bin").mkdir()
     mongod = folder / "bin" / "mongod"
     mongod.write_text(script)

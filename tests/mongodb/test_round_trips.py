@@ -1,4 +1,4 @@
-"""How often a request asks MongoDB: a small, fixed number of times, no matter what is stored."""
+"""Every request takes a small, fixed number of round trips, no matter what is stored."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def watched(
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FlaskClient]:
-    """A client of a process whose commands are listened to, but for its watch on the indexes."""
+    """A client of a process whose commands are recorded, except for its checks of the indexes."""
     monkeypatch.setattr("app.mongodb.indexes.MAX_AGE_SECONDS", 3600)
     monkeypatch.setattr("app.tickets.seat_choice.MAX_AGE_SECONDS", 3600)
     with MongoClient[Any](mongod.uri, event_listeners=[commands]) as mongo:
@@ -81,7 +81,7 @@ def other(
 
 @pytest.fixture
 def alone(watched: FlaskClient) -> FlaskClient:
-    """A client of a process that has looked eight times and seen only what it knew."""
+    """A client of a process that has looked eight times and found only what it expected."""
     for _ in range(9):  # the first look is news
         book(watched, timing="09:00")
     return watched
@@ -236,7 +236,7 @@ CROWD = 64
 def of_a_crowd(
     client: FlaskClient, commands: Commands, request: Callable[[FlaskClient], object]
 ) -> list[str]:
-    """Return the commands of 64 requests, when all others arrive while the first is under way."""
+    """Return the commands of 64 requests, when all others arrive while the first is in flight."""
     extensions = client.application.extensions
     stores = [extensions["tickets"]._store, extensions["multiplex"]._catalogue]
     queues = [
@@ -289,7 +289,7 @@ def test_a_crowd_shares_round_trips(alone: FlaskClient, commands: Commands) -> N
 def test_a_crowd_shares_round_trips_in_a_fresh_process(
     watched: FlaskClient, commands: Commands
 ) -> None:
-    """Which leaves seats to others, so it sells a house in more than one batch."""
+    """It leaves seats to others, so it sells a house in more than one batch."""
     timings = iter(["10:00", "11:00", "12:00", "13:00"] * 16)
     sent = of_a_crowd(watched, commands, lambda client: book(client, timing=next(timings)))
     assert sent[:2] == [LOOK, "insert"]

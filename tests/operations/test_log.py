@@ -1,4 +1,4 @@
-"""The log: a stream that nobody reads makes nobody wait, and lines for people and for programs."""
+"""The log: it never waits for its reader, and has lines for people and for programs."""
 
 from __future__ import annotations
 

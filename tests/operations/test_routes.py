@@ -1,4 +1,4 @@
-"""Health, metrics, the log, the rate limit, and what is for the staff alone."""
+"""Health, metrics, the log, the rate limit, and routes for staff only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the races run on: four workers of one service, four services, and theatres unguarded."""
+"""What the races run on: four workers of one service, four services, and unguarded services."""
 
 from __future__ import annotations
 

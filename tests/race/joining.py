@@ -1,6 +1,6 @@
-"""The service with a guard taken away: a question joins the same one that is already under way.
+"""The service with a guard removed: a read joins the same one that is already in flight.
 
-This is how requests are often coalesced. It answers with a state from before the question.
+Requests are often coalesced this way. They get a state from before they arrived.
 """
 
 from __future__ import annotations

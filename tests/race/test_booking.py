@@ -32,7 +32,7 @@ def seats_of(tickets: Sequence[Any]) -> list[int]:
     return [seat for ticket in tickets for seat in ticket["seats"]]
 
 
-def have_a_seat_twice(tickets: Sequence[Any]) -> bool:
+def share_a_seat(tickets: Sequence[Any]) -> bool:
     seats = seats_of(tickets)
     return len(set(seats)) < len(seats)
 
@@ -148,7 +148,7 @@ class TestParties:
             refusals = {(409, "sold_out"), (409, "not_enough_seats")}
             assert outcomes(answers).keys() <= {(201, None), *refusals}
             tickets = tickets_of(answers)
-            assert not have_a_seat_twice(tickets)
+            assert not share_a_seat(tickets)
             assert set(seats_of(tickets)) <= set(range(1, seats + 1))
             assert house.tickets(theatre) == tickets
             sold = [party for party in parties if party.answer.status == 201]
@@ -169,9 +169,7 @@ class TestParties:
 
         def sells_a_seat_twice() -> bool:
             parties = book_in_parties(theatre, theatre.house_of_movie(200))
-            return have_a_seat_twice(
-                tickets_of([party.answer for party in parties if party.answer])
-            )
+            return share_a_seat(tickets_of([party.answer for party in parties if party.answer]))
 
         assert goes_wrong(sells_a_seat_twice)
 
@@ -262,7 +260,7 @@ class TestChosenSeats:
             answers = [answer for _, answer in got]
             assert outcomes(answers).keys() == {(201, None), (409, "seat_taken")}
             tickets = tickets_of(answers)
-            assert not have_a_seat_twice(tickets)
+            assert not share_a_seat(tickets)
             assert house.tickets(theatre) == tickets
             taken = set(seats_of(tickets))
             for wanted, answer in got:
@@ -279,7 +277,7 @@ class TestChosenSeats:
 
         def sells_a_seat_twice() -> bool:
             got = choose_overlapping_seats(theatre, theatre.house())
-            return have_a_seat_twice(tickets_of([answer for _, answer in got]))
+            return share_a_seat(tickets_of([answer for _, answer in got]))
 
         assert goes_wrong(sells_a_seat_twice)
 

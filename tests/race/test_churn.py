@@ -1,4 +1,4 @@
-"""Random traffic for a while, and a MongoDB that is killed: the books are in order afterwards."""
+"""Random traffic for a while, and a MongoDB that is killed: the data is consistent afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from app.mongodb.embedded import EmbeddedMongoDB
 from tests.race.conftest import Theatre, Without, goes_wrong, serving
-from tests.race.test_booking import have_a_seat_twice, seats_of
+from tests.race.test_booking import seats_of, share_a_seat
 from tests.running import Answer, Connection, Service, outcomes, run_all, wait_until
 from tests.traffic import House, admitting, correcting, deleting, moving
 
@@ -125,14 +125,14 @@ def test_random_traffic_leaves_consistent_data(
     assert len(found) == len(known)
     assert {ticket["ticket_id"]: ticket for ticket in found} == known
     for house, tickets in churn.stored.items():
-        assert not have_a_seat_twice(tickets)
+        assert not share_a_seat(tickets)
         free = house.free_seats(theatre)
         assert sorted([*free, *seats_of(tickets)]) == list(range(1, house.seats + 1))
 
 
 def test_without_the_index_random_traffic_sells_a_seat_twice(without: Without) -> None:
     theatre = without("unique_seats")
-    assert goes_wrong(lambda: any(map(have_a_seat_twice, Churn(theatre, 1).stored.values())))
+    assert goes_wrong(lambda: any(map(share_a_seat, Churn(theatre, 1).stored.values())))
 
 
 class Rush:
@@ -193,7 +193,7 @@ def test_every_confirmed_ticket_survives_a_killed_mongod(
         found = {ticket["ticket_id"]: ticket for tickets in stored for ticket in tickets}
         booked = [answer.body for answer in rush.answers if answer.status == 201]
         assert [found.get(ticket["ticket_id"]) for ticket in booked] == booked
-        assert not any(map(have_a_seat_twice, stored))
+        assert not any(map(share_a_seat, stored))
 
 
 def loses_a_confirmed_ticket(theatre: Theatre, mongod: EmbeddedMongoDB) -> bool:

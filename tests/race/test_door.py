@@ -1,4 +1,4 @@
-"""Many doors at once: nobody comes in twice, and a ticket in use is neither moved nor deleted.
+"""Many doors at once: nobody is admitted twice, and admitted tickets stay as they are.
 
 Each condition has its control: the same scans go wrong without it.
 """
@@ -50,11 +50,11 @@ def test_no_more_people_are_admitted_than_the_ticket_has_seats(
 def test_without_the_condition_too_many_are_admitted(without: Without) -> None:
     theatre = without("revision")
 
-    def lets_in_more() -> bool:
+    def admits_too_many() -> bool:
         _, answers = scan(theatre, theatre.house())
         return outcomes(answers)[200, None] > 4
 
-    assert goes_wrong(lets_in_more)
+    assert goes_wrong(admits_too_many)
 
 
 def test_a_party_is_admitted_whole_at_one_of_many_doors(theatre: Theatre, rounds: int) -> None:
@@ -70,12 +70,12 @@ def test_a_party_is_admitted_whole_at_one_of_many_doors(theatre: Theatre, rounds
 def test_without_the_condition_a_party_is_admitted_at_several_doors(without: Without) -> None:
     theatre = without("revision")
 
-    def comes_in_twice() -> bool:
+    def admits_twice() -> bool:
         (ticket,) = book(theatre, theatre.house(), 4)
         answers = at_once(theatre, [admitting(ticket)] * SCANS)
         return outcomes(answers)[200, None] > 1
 
-    assert goes_wrong(comes_in_twice)
+    assert goes_wrong(admits_twice)
 
 
 def scan_with_keys(theatre: Theatre, house: House) -> list[Answer]:
@@ -156,14 +156,14 @@ def test_a_partly_admitted_ticket_is_not_deleted(theatre: Theatre, rounds: int) 
 def test_without_the_condition_a_partly_admitted_ticket_is_deleted(without: Without) -> None:
     theatre = without("not_admitted")
 
-    def deletes_one_who_is_in() -> bool:
+    def deletes_an_admitted_ticket() -> bool:
         tickets = book(theatre, theatre.house(), *[2] * 10)
         return [200, 204] in [
             [admitted.status, deleted.status]
             for _, admitted, deleted in admit_against(theatre, tickets, deleting)
         ]
 
-    assert goes_wrong(deletes_one_who_is_in)
+    assert goes_wrong(deletes_an_admitted_ticket)
 
 
 def admit_against_moves(theatre: Theatre) -> Iterator[tuple[Any, Answer, Answer]]:
@@ -189,9 +189,9 @@ def test_a_partly_admitted_ticket_is_not_moved(theatre: Theatre, rounds: int) ->
 def test_without_the_condition_a_partly_admitted_ticket_is_moved(without: Without) -> None:
     theatre = without("revision")
 
-    def moves_one_who_is_in() -> bool:
+    def moves_an_admitted_ticket() -> bool:
         return [200, 200] in [
             [admitted.status, moved.status] for _, admitted, moved in admit_against_moves(theatre)
         ]
 
-    assert goes_wrong(moves_one_who_is_in)
+    assert goes_wrong(moves_an_admitted_ticket)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.race.conftest import Theatre, Without, goes_wrong
-from tests.race.test_booking import book, have_a_seat_twice, seats_of
+from tests.race.test_booking import book, seats_of, share_a_seat
 from tests.running import Answer, outcomes
 from tests.traffic import CAPACITY, House, moving
 
@@ -121,7 +121,7 @@ class Shuttle:
             "more people sit there than have tickets": any(
                 sum(look) > total for look in self.booked
             ),
-            "a seat has two tickets": any(map(have_a_seat_twice, self.listed)),
+            "a seat has two tickets": any(map(share_a_seat, self.listed)),
             "a ticket is not whole": not whole,
             "a ticket is not in one house": Counter(each["ticket_id"] for each in last)
             != Counter(self.people.keys()),

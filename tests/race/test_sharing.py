@@ -17,7 +17,7 @@ READERS = 3  # who ask about a house while somebody books there
 
 @dataclass
 class Customer:
-    """What a customer asks for, what should come of it, and what came."""
+    """What a customer asks for, the expected result, and the actual one."""
 
     house: House
     key: str | None
@@ -159,9 +159,9 @@ def test_an_error_shared_by_a_batch_is_everybodys(without: Without) -> None:
 
 
 def stale_reads(theatre: Theatre, houses: list[House], pairs: int) -> int:
-    """Let A book, and B ask when A has the answer, in each house; count where B does not see it.
+    """In each house, let B list the tickets when A's booking is confirmed; count the stale lists.
 
-    Others ask the same of these houses all the while, so B's question meets theirs.
+    Others list the same houses all the while, so B's request meets theirs.
     """
     stale = []
     done = threading.Event()
@@ -208,5 +208,5 @@ def test_a_read_that_joins_one_in_flight_can_be_stale(
 ) -> None:
     with serving("tests.race.joining:app", mongod, "joining") as theatre:
         houses = [theatre.house() for _ in range(8)]
-        # On a busy machine it takes a while until two questions meet.
+        # On a busy machine it takes a while until two requests meet.
         assert any(stale_reads(theatre, houses, pairs=20) for _ in range(30))

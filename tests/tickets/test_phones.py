@@ -1,4 +1,4 @@
-"""Phone numbers: which are read, and which are the same."""
+"""Phone numbers: which are accepted, and which are equal."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from app.tickets.seat_choice import Order, SeatChooser, choose
 
 HOUSE = House(seats=20, seats_per_row=5)
 ALL = range(1, 21)
-QUIET_LOOKS = 8  # until a process takes itself to be the only one
+QUIET_LOOKS = 8  # until a process seems to be alone
 
 
 def showing(number: int = 0) -> Showing:
@@ -46,7 +46,7 @@ class Process:
     def batch(
         self, *orders: Order, taken_meanwhile: Sequence[int] = ()
     ) -> list[tuple[int, ...] | Refusal | None]:
-        """Return what comes of each order; None means that it has to come again."""
+        """Return the result of each order; None means that it has to be tried again."""
         looked = self.chooser.begin(orders)
         if looked:
             self.looks += 1
@@ -73,7 +73,7 @@ class Process:
         return self.chooser.choose(orders)
 
     def sell(self, *orders: Order) -> list[tuple[int, ...] | Refusal]:
-        """Return what comes of each order in the end."""
+        """Return the final result of each order."""
         outcomes: dict[Order, tuple[int, ...] | Refusal] = {}
         waiting = list(orders)
         for _ in range(200):
@@ -89,7 +89,7 @@ class Process:
         raise AssertionError("these orders come again forever")
 
     def settle(self, batches: int = QUIET_LOOKS + 1) -> None:
-        """Sell in a quiet house until this process takes itself to be the only one."""
+        """Sell in a quiet house until this process seems to be alone."""
         for _ in range(batches):
             self.chooser.begin([party(of=-1)])
             self.chooser.learn({showing(-1): set()})

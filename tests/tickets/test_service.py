@@ -91,7 +91,7 @@ Once = Callable[[str, Callable[[], Any]], None]
 
 @pytest.fixture
 def once(monkeypatch: pytest.MonkeyPatch) -> Once:
-    """A function that has something done right before the store does something, once."""
+    """A function that runs an action once, right before a method of the store."""
 
     def arrange(method: str, act: Callable[[], Any]) -> None:
         real = getattr(TicketStore, method)

@@ -212,7 +212,7 @@ class TestAdd:
             inserted.append(len(documents))
             return insert_all(collection, documents)
 
-        for _ in range(12):  # until it takes itself to be the only one
+        for _ in range(12):  # until it seems to be alone
             add_to(store, NEXT_EVENING, house=House(20, 5))
         first, second = add_to(store, EVENING), add_to(store, NIGHT, 1)
         moved = store.move(first, NIGHT, HOUSE, Wanted(1, (2,), "seats"))
@@ -227,7 +227,7 @@ class TestAdd:
     def test_after_an_outage_unsold_seats_are_sold(
         self, store: TicketStore, add: Add, before_insert: Callable[..., None]
     ) -> None:
-        for _ in range(12):  # until it takes itself to be the only one
+        for _ in range(12):  # until it seems to be alone
             add(NIGHT, house=House(20, 5))
         add(EVENING, 6)
 
@@ -242,7 +242,7 @@ class TestAdd:
 
 @pytest.fixture
 def before_insert(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function that has something done right before the next insert."""
+    """A function that runs an action right before the next insert."""
 
     def arrange(act: Callable[[], Any]) -> None:
         def insert(*args: Any) -> Any:
@@ -256,7 +256,7 @@ def before_insert(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 class Crowd:
-    """Orders that arrive while a sale is under way, and so share the next batch."""
+    """Orders that arrive while a sale is in flight, and so share the next batch."""
 
     def __init__(self, store: TicketStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self._store = store
@@ -277,7 +277,7 @@ class Crowd:
             self._outcomes[number] = refusal
 
     def order(self, *orders: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Any]:
-        """Return what comes of each order."""
+        """Return the result of each order."""
         self._outcomes = [None] * (len(orders) + 1)
         threads = [
             threading.Thread(target=self._order, args=(number, args, fields))
@@ -304,7 +304,7 @@ def order(*args: Any, **fields: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 @pytest.mark.parametrize("is_known", [False, True])
 class TestBatch:
-    """Orders that share a command: a house that is known has just been looked at."""
+    """Orders that share a command, for a house that has just been looked at (`is_known`) or not."""
 
     @pytest.fixture
     def store(self, mongod_database: Database[Any]) -> TicketStore:

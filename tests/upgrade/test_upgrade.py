@@ -1,4 +1,4 @@
-"""A database that 1.0 wrote, and what becomes of it: nothing is lost, doubled or made twice."""
+"""The upgrade of a database that 1.0 wrote: nothing is lost, and nothing duplicated."""
 
 from __future__ import annotations
 
@@ -430,7 +430,7 @@ def test_services_that_start_together_create_each_ticket_once(
     ids_follow_from_purchases: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With ids by chance, which is the control, tickets are doubled."""
+    """With random ids, which is the control, tickets are duplicated."""
     expected, services = upgraded(OLD), 4
     if not ids_follow_from_purchases:
         monkeypatch.setattr(
@@ -599,7 +599,7 @@ def test_a_killed_upgrade_is_completed_by_the_next_start(
     assert dump(old, but_for=("booked_at",)) == expected
 
 
-# ---- Data that 1.0 could have, but has not written here
+# ---- Data that 1.0 could have written, but has not written here
 
 
 def sale(movie: int, date: str, amounts: list[int], **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which addresses a name means, and which of them can be listened on."""
+"""Which addresses a name resolves to, and which of them can be listened on."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class WithoutIPv6(socket.socket):
 def test_a_disabled_address_family_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", WithoutIPv6)
     assert listened_on("localhost") == ["127.0.0.1"]
-    # Nothing else is left of this one, so that whoever listens says what is wrong.
+    # The only address is kept, so that listening on it raises the error.
     assert listened_on("::1") == ["::1"]
 
 

@@ -16,7 +16,7 @@ from tests.helpers import ASHA, assert_refused, book
 
 @pytest.fixture
 def database(mongomock_database: Database[Any]) -> Database[Any]:
-    """What is refused before it gets there needs one kind of database only."""
+    """Requests that are refused before they reach the database need only one kind."""
     return mongomock_database
 
 

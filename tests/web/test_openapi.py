@@ -166,7 +166,7 @@ def test_lists_match_their_examples(client: FlaskClient, document: Any) -> None:
 
 
 def assert_alike(answer: Any, example: Any) -> None:
-    """Answers are written as the services return them, so nothing else keeps them to the schema."""
+    """Responses are what the services return, and nothing else holds them to the schema."""
     if isinstance(example, list):
         for each in answer:
             assert_alike(each, example[0])

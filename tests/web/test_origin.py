@@ -1,4 +1,4 @@
-"""Whose requests are served: those of other sites' pages change nothing and read no lists."""
+"""Which requests are served: pages of other sites change nothing and read no lists."""
 
 from __future__ import annotations
 

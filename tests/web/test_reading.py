@@ -1,4 +1,4 @@
-"""Every bad field is named at once, and what can be read in two ways is refused."""
+"""Every bad field is named at once, and ambiguous requests are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_API = (
 
 @pytest.fixture
 def database(mongomock_database: Database[Any]) -> Database[Any]:
-    """What is refused before it gets there needs one kind of database only."""
+    """Requests that are refused before they reach the database need only one kind."""
     return mongomock_database
 
 
