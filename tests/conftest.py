@@ -156,7 +156,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
         logger.propagate = True
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Settings:
     return Settings(theatre_timezone=KOLKATA, data_dir=Path("never-used"))
 

@@ -211,6 +211,7 @@ def test_tickets_never_expire_within_the_minute_of_their_sale() -> None:
         ("mongodb://user:sec@ret@db", "Username and password must be escaped"),
         ("mongodb://user:sec%ret@db", "Username and password must be escaped"),
         ("mongodb://user:1234/secret@db", "user name and password must be percent-encoded"),
+        ("mongodb://user:1234/secret@db?appName=//", "password must be percent-encoded"),
         ("mongodb://user:secret/@db", "Port contains non-digit characters"),
         ("mongodb://user:12?secret@db", "MongoDB URI options are key=value pairs"),
         ("mongodb://user:12?secret=x@db", "Unknown option"),
@@ -269,6 +270,7 @@ def test_what_pymongo_refuses_is_reported_in_one_line_without_secrets(uri: str, 
         "mongodb://user:p%40ss@db1,db2:27018/admin?replicaSet=rs0&appName=a@b&compressors=zlib",
         "mongodb+srv://user:secret@db.example.com/?srvMaxHosts=2&retryWrites=true&w=majority",
         "mongodb://%2Ftmp%2Fmongod.sock",
+        "mongodb://db/?compressors=zlib,unknown",  # of which pymongo warns, and goes on without
     ],
 )
 def test_what_pymongo_accepts_is_accepted(uri: str) -> None:

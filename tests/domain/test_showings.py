@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -200,6 +201,21 @@ def test_the_span_around_a_day_covers_all_its_showings(zone: str, timing: str) -
     for theatre in (calendar("Asia/Kolkata"), calendar(zone)):
         start, end = theatre.around(day)
         assert start <= calendar(zone).showing(play(timing), day).at <= end
+
+
+def test_a_day_is_that_of_the_theatre_wherever_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theatre, day = calendar("Pacific/Kiritimati"), date(2026, 11, 22)
+    monkeypatch.setenv("TZ", "Etc/GMT+12")  # 26 hours behind
+    time.tzset()
+    try:
+        start, end = theatre.around(day)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    noon = at("Pacific/Kiritimati", "2026-11-22T12:00:00")
+    assert noon - start == end - noon == timedelta(days=1.5)
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Marquesas"])

@@ -214,6 +214,7 @@ def test_nothing_is_removed_while_clocks_disagree(
             assert expiry_seconds(database) == seconds
     logged = [line["message"] for line in log()]
     assert [text.startswith("MongoDB's clock says 20") for text in logged] == [True, False] * 2
+    assert logged[0].endswith("until they agree, no expired tickets are removed")
     assert logged[1] == "The clocks of MongoDB and of this machine agree again"
 
 

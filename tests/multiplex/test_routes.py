@@ -542,6 +542,20 @@ def test_an_unknown_seat_or_date_is_named_with_the_other_bad_fields(house: Flask
         assert refused["errors"].keys() == {"Idempotency-Key", "seat", "date", "name"}
 
 
+def test_a_bad_date_is_named_with_an_unknown_parameter(house: FlaskClient) -> None:
+    refused = assert_refused(house.get("/api/movies?date=2046-11-21&x=1"), 400, "invalid_request")
+    assert refused["errors"].keys() == {"date", "x"}
+
+
+def test_without_a_movie_the_amount_is_not_compared_with_the_timetables_house(
+    house: FlaskClient,
+) -> None:
+    refused = assert_refused(
+        house.post("/api/tickets", json={"amount": 21}), 400, "invalid_request"
+    )
+    assert refused["errors"].keys() == {"movie"}
+
+
 def test_an_unknown_screen_or_movie_is_not_found(house: FlaskClient) -> None:
     assert_refused(house.post("/api/movies", json={"screen": 26}), 404, "screen_not_found")
     assert_refused(buy(house, movie=2), 404, "movie_not_found")

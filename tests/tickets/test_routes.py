@@ -598,6 +598,19 @@ class TestMoviesTicket:
         for ticket in (bought, booked):
             assert view(client, ticket).json == ticket
 
+    def test_every_bad_field_of_a_move_is_named(self, client: FlaskClient, movie: int) -> None:
+        bought = buy(client, movie, phone=ASHA["phone"])
+        larger = add_movie(client, seats=30)
+        for phone, fields, bad in (
+            (None, {"movie": movie, "seat": 21}, "phone seat"),
+            (None, {"movie": larger, "seat": 21}, "phone"),
+            (ASHA["phone"], {"timing": "21:00", "date": "2046-11-21"}, "timing date"),
+            (ASHA["phone"], {"timing": "21:00", "seat": 21}, "timing seat"),
+        ):
+            refused = assert_refused(patch(client, bought, phone, **fields), 400, "invalid_request")
+            names = {name.replace("Ticket-Phone", "phone") for name in refused["errors"]}
+            assert names == set(bad.split())
+
     def test_a_seat_the_screen_does_not_have_is_refused(
         self, client: FlaskClient, movie: int
     ) -> None:

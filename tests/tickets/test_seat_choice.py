@@ -203,7 +203,8 @@ class TestLook:
         process.taken.add(7)  # unknown here
         lost, given = process.batch(chosen(7), party())
         assert (lost, isinstance(given, tuple)) == (None, True)
-        for orders in ([party(), party()], [party()], [party()]):
+        # The first look is one more surprise: it finds the seats that this batch has sold.
+        for orders in ([party(), party()], *[[party()]] * QUIET_LOOKS):
             assert process.chooser.begin(orders) == {showing()}
             process.chooser.learn({showing(): set(process.taken)})
 
@@ -255,7 +256,8 @@ class TestChoice:
         assert second == free.best(1, near=19)
 
     @pytest.mark.parametrize(
-        ("others", "seat"), [((1,), 20), ((20,), 1), ((3, 4, 18), 11), ((1, 20), 10), ((9, 11), 20)]
+        ("others", "seat"),
+        [((1,), 20), ((20,), 1), ((3, 4, 18), 11), ((1, 20), 10), ((9, 11), 20), ((11,), 1)],
     )
     def test_a_crowd_sits_as_far_as_possible_from_what_others_have_sold(
         self, monkeypatch: pytest.MonkeyPatch, others: tuple[int, ...], seat: int

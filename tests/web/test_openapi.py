@@ -191,6 +191,11 @@ def test_every_response_has_an_example_with_all_its_fields(document: Any) -> Non
                 assert example.keys() == fields.keys(), (path, status)
 
 
+def test_a_fields_description_is_documented(document: Any) -> None:
+    admitted = document["components"]["schemas"]["Ticket"]["properties"]["admitted"]
+    assert admitted["description"] == "How many of its people are in."
+
+
 def test_the_docs_page_loads_local_files_only(client: FlaskClient) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
