@@ -381,6 +381,7 @@ class TestMove:
             ({"movie": "1", "timing": 7}, "movie timing"),
             ({"movie": 1}, "movie"),
             ({"movie": 1, "seat": 7}, "movie"),
+            ({"movie": 1, "timing": "18:30"}, "movie timing"),
         ],
     )
     def test_every_bad_field_is_named(self, client: FlaskClient, fields: Any, bad: str) -> None:

@@ -18,13 +18,14 @@ from app import create_app
 from app.config import Settings
 from app.domain.idempotency import IdempotentRequest, KeyTaken
 from app.domain.refusals import NotEnoughSeats, SeatTaken, SoldOut
-from app.domain.seating import House
+from app.domain.seating import House, best_seats
 from app.domain.showings import Play, Showing
 from app.domain.wanted import Wanted
 from app.mongodb.client import insert_all
 from app.mongodb.embedded import EmbeddedMongoDB
 from app.tickets.documents import Admission, StoredTicket
 from app.tickets.phones import Phone
+from app.tickets.seat_choice import SeatChooser
 from app.tickets.store import TicketStore
 
 HOUSE = House(seats=6, seats_per_row=3)
@@ -238,6 +239,22 @@ class TestAdd:
         with pytest.raises(AutoReconnect):
             add(amount=3)
         assert add(amount=3).seats == (1, 2, 3)
+
+    def test_a_seat_whose_sale_failed_is_sold_to_the_next(
+        self, store: TicketStore, add: Add, before_insert: Callable[..., None]
+    ) -> None:
+        store._chooser = SeatChooser(clock=lambda: 0.0)  # nothing that it remembers gets old
+        for _ in range(12):  # until it takes itself to be the only one
+            add(NIGHT, house=House(20, 5))
+        add(EVENING, 6)
+
+        def fail() -> None:
+            raise AutoReconnect
+
+        before_insert(fail)
+        with pytest.raises(AutoReconnect):
+            add()
+        assert add().seats == best_seats(range(1, 6), 1, HOUSE)
 
 
 @pytest.fixture
