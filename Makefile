@@ -12,11 +12,11 @@ help: ## list the targets
 run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:5000
 	@exec $(BIN)/python root.py
 
-test: .venv/.dev ## install what the tests need, and run them (about a minute)
-	$(BIN)/pytest $(PARALLEL)
+test: .venv/.dev ## install what the tests need, and run them (about a minute; COVERAGE=1 measures branches)
+	$(BIN)/pytest $(PARALLEL) $(if $(COVERAGE),--cov)
 
 unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest $(PARALLEL) -m "not slow"
 
 mutants: .venv/.dev .venv/.maintain ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
 	$(BIN)/python -m tests.mutants $(or $(MODULE),$(error Name a module: make mutants MODULE=app/domain/showings.py)) $(TESTS)
@@ -72,7 +72,7 @@ lock: .venv/.maintain ## pin the newest versions that pyproject.toml allows, wit
 UV := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove what was installed (the tickets in data/ stay)
-	rm -rf .venv build docs/node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build docs/node_modules .pytest_cache .mypy_cache .ruff_cache .coverage
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Box Office needs Python 3.11 or newer; try make PYTHON=python3.12")'

@@ -26,6 +26,7 @@ from app.config import Settings
 from app.mongodb.client import OutageLog, open_client, outages
 from app.mongodb.embedded import EmbeddedMongoDB, EmbeddedMongoDBError
 from app.operations import log as logs
+from app.tickets.seat_choice import SeatChooser
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 # 14:03:11.5 in the theatre. In the future, as mongomock removes what expired by its own clock.
@@ -174,4 +175,7 @@ def client(
     clock: Clock,
     shared_app: Callable[..., Flask],
 ) -> FlaskClient:
-    return shared_app(database, settings=settings).test_client()
+    app = shared_app(database, settings=settings)
+    # What it remembers of houses is another test's: mongomock would not refuse a seat sold twice.
+    app.extensions["tickets"]._store._chooser = SeatChooser()
+    return app.test_client()

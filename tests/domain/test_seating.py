@@ -69,6 +69,7 @@ def situations(draw: st.DrawFn) -> tuple[House, set[int], int, int | None]:
 
 @settings(max_examples=400, deadline=None)
 @given(situations())
+@pytest.mark.slow
 def test_no_other_choice_is_better(situation: tuple[House, set[int], int, int | None]) -> None:
     house, free, amount, near = situation
     seats = SeatMap(house, set(range(1, house.seats + 1)) - free)

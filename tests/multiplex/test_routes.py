@@ -517,6 +517,7 @@ BAD = [
 @pytest.mark.parametrize(
     ("method", "path", "body"), BAD, ids=lambda value: repr(value)[:60].replace("\\", "")
 )
+@pytest.mark.slow
 def test_bad_input_changes_nothing(
     house: FlaskClient, database: Database[Any], method: str, path: str, body: Any
 ) -> None:
@@ -554,6 +555,15 @@ def test_without_a_movie_the_amount_is_not_compared_with_the_timetables_house(
         house.post("/api/tickets", json={"amount": 21}), 400, "invalid_request"
     )
     assert refused["errors"].keys() == {"movie"}
+
+
+def test_the_largest_number_of_a_seat_and_a_movie_is_read(house: FlaskClient) -> None:
+    largest = 2**31 - 1
+    answer = house.post("/api/tickets", json={"movie": largest})
+    assert_refused(answer, 404, "movie_not_found")
+    for asked in ({"seat": largest}, {"seats": [largest]}):
+        refused = assert_refused(buy(house, **asked), 400, "invalid_request")
+        assert refused["errors"] == dict.fromkeys(asked, ["The seats are numbered from 1 to 10."])
 
 
 def test_an_unknown_screen_or_movie_is_not_found(house: FlaskClient) -> None:

@@ -413,6 +413,7 @@ class TestMemory:
 
 @settings(deadline=None)
 @given(st.data())
+@pytest.mark.slow
 def test_several_processes_always_sell_out_a_house(data: st.DataObject) -> None:
     house = House(data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5)))
     taken: set[int] = set()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pymongo.database import Database
 
+from app.multiplex.service import Movie, Screen
+from app.tickets.views import DoorTicket, SeatPlan, Slot, Ticket
 from app.web.refusals import STATUSES
 from tests.helpers import ASHA, book
 
@@ -189,6 +191,24 @@ def test_every_response_has_an_example_with_all_its_fields(document: Any) -> Non
                     schema, example = schema["items"], example[0]
                 fields = schemas[schema["$ref"].rpartition("/")[2]]["properties"]
                 assert example.keys() == fields.keys(), (path, status)
+
+
+@pytest.mark.parametrize("kind", [Ticket, DoorTicket, Slot, SeatPlan, Movie, Screen])
+def test_a_responses_fields_are_required_and_those_that_may_be_null_say_so(
+    document: Any, kind: type
+) -> None:
+    schema = document["components"]["schemas"][kind.__name__]
+    types = get_type_hints(kind)
+    assert set(schema["required"]) == schema["properties"].keys() == types.keys()
+    for name, described in schema["properties"].items():
+        assert ("null" in described["type"]) is (type(None) in get_args(types[name])), name
+
+
+def test_limits_of_a_request_are_documented(document: Any) -> None:
+    booking = document["components"]["schemas"]["Booking"]["properties"]
+    assert booking["name"]["minLength"] == booking["phone"]["minLength"] == 1
+    assert (booking["seats"]["minItems"], booking["seats"]["uniqueItems"]) == (1, True)
+    assert booking["seats"]["items"]["minimum"] == booking["seat"]["minimum"] == 1
 
 
 def test_a_fields_description_is_documented(document: Any) -> None:

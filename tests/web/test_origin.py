@@ -100,6 +100,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "box.localhost"]
     )
+    @pytest.mark.slow
     def test_every_loopback_address_is_private(
         self, host: str, settings: Settings, shared_app: Callable[..., Flask], database: Any
     ) -> None:
@@ -126,6 +127,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "changed", [{"staff_key": KEY}, {"host": "0.0.0.0"}, {"host": "::"}, {"trusted_proxies": 1}]
     )
+    @pytest.mark.slow
     def test_public_services_are_served_under_any_name(
         self, changed: Any, settings: Settings, shared_app: Callable[..., Flask], database: Any
     ) -> None:
@@ -186,6 +188,7 @@ class TestOrigins:
     @pytest.mark.parametrize(("method", "path", "body"), GUARDED)
     @pytest.mark.parametrize("headers", FOREIGN)
     @pytest.mark.parametrize("key", [None, KEY])
+    @pytest.mark.slow
     def test_another_origin_changes_nothing_and_reads_no_lists(
         self,
         settings: Settings,

@@ -104,6 +104,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
+@pytest.mark.slow
 def test_an_outage_of_mongodb_is_503(
     client: FlaskClient, failing: Callable[[Exception], None], request_: Any, outage: Exception
 ) -> None:
@@ -127,6 +128,7 @@ def test_an_overloaded_service_responds_with_503(
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda error: type(error).__name__)
+@pytest.mark.slow
 def test_a_bug_is_logged_but_not_shown(
     client: FlaskClient,
     failing: Callable[[Exception], None],
