@@ -60,12 +60,12 @@ backlog = limits.BACKLOG
 
 keepalive = limits.HEADER_SECONDS
 timeout = 30  # seconds without a heartbeat until a worker is replaced
-graceful_timeout = 15  # seconds for the requests under way; MongoDB takes at most 4 s of each
+graceful_timeout = 15  # seconds for the requests in flight; MongoDB takes at most 4 s of each
 limit_request_line = limits.REQUEST_LINE_BYTES
 limit_request_fields = limits.HEADERS
 limit_request_field_size = limits.HEADER_BYTES
 
-# The app decides which forwarded headers to believe (TRUSTED_PROXIES).
+# The app decides which forwarded headers to trust (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
@@ -102,7 +102,7 @@ def child_exit(server: Any, worker: Worker) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Say where the service is, and what an operator should know."""
+    """Log where the service is, and what an operator should know."""
     for listener in server.LISTENERS:
         # Connections inherit it; by default, a client that reads nothing takes megabytes.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.UNREAD_BYTES)

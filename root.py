@@ -40,7 +40,7 @@ def main() -> None:
     _open_standard_streams()
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, _leave)
     try:
         settings = Settings.from_environ()
@@ -111,15 +111,15 @@ def _listen(
 
 
 def _serve(listeners: list[socket.socket], environ: dict[str, str]) -> None:
-    """Run gunicorn on the sockets, and stop it gently when this process is told to stop."""
+    """Run gunicorn on the sockets, and stop it gracefully when this process gets a signal."""
     files = [listener.fileno() for listener in listeners]
     binds = [word for file in files for word in ("--bind", f"fd://{file}")]
-    server = subprocess.Popen(  # noqa: S603 (no shell, our own words)
+    server = subprocess.Popen(  # noqa: S603 (no shell, our own arguments)
         [sys.executable, "-m", "gunicorn", *binds, "root:app"],
         cwd=_HOME,  # where its configuration is
         env=environ,
         pass_fds=files,
-        # A terminal sends Ctrl-C to its whole group; for gunicorn that is a stop without grace.
+        # A terminal sends Ctrl-C to its whole group, and gunicorn would drop its requests.
         start_new_session=True,
         preexec_fn=partial(die_with_parent, os.getpid()),
     )

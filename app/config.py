@@ -37,7 +37,7 @@ _MAX_REQUESTS = 10**9
 _MIN_EXPIRY_HOURS = 0.0167
 _MIN_HOURS = 0.0003
 _MAX_HOURS = 8760
-_MAX_WINDOW_SECONDS = 366 * 24 * 3600  # seconds
+_MAX_WINDOW_SECONDS = 366 * 24 * 3600
 
 
 class SettingError(Exception):
@@ -93,14 +93,14 @@ def _mongodb_uri(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("begins with neither mongodb:// nor mongodb+srv://")
     with _pymongos_refusal(text), warnings.catch_warnings():
-        # What the client cannot use it warns of, and goes on without; split_options is stricter.
+        # The client only warns of options that it cannot use; split_options refuses them.
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", "Duplicate URI option")
         if query := text.partition("?")[2]:
             split_options(query, warn=False)
         open_client(text).close()
-    # With an unescaped / in a password, pymongo would take what is before it for a host and port,
-    # which errors name.
+    # With an unescaped / in a password, pymongo would take the part before it for a host and port,
+    # and name these in errors.
     if "@" in text.partition("//")[2].partition("?")[0].partition("/")[2]:
         raise ValueError(
             "has an @ after its first /: user name and password must be percent-encoded"
@@ -117,7 +117,7 @@ def _pymongos_refusal(uri: str) -> Iterator[None]:
         cause = str(error.args[-1] if error.args else error).partition(" or maybe a camelCase")[0]
         if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
             cause = f"{cause}: {os.strerror(error.errno)}"
-        # It names what it does not know in these properties, which may be a part of a token.
+        # It names the parts of these properties that it does not know, which may be a token's.
         properties = re.search("authMechanismProperties=([^&;]*)", uri, re.IGNORECASE)
         for piece in re.split("[,:]", unquote_plus(properties[1])) if properties else ():
             cause = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", "***", cause) if piece else cause
@@ -178,7 +178,7 @@ def _rate_limit(text: str) -> RateLimitItem:
         raise ValueError("not a number of requests and a time") from None
     if more:
         raise ValueError("more than one limit")
-    # It would take "5 per 0 seconds" for one second.
+    # The library would read "5 per 0 seconds" as one second.
     if re.search(r"(?<![0-9])0+(?![0-9])", text):
         raise ValueError("allows no requests, or its time is zero")
     if limit.amount > _MAX_REQUESTS:
@@ -191,15 +191,15 @@ def _rate_limit(text: str) -> RateLimitItem:
 def usable_cores(
     control_groups: Path = Path("/sys/fs/cgroup"), own_groups: Path = Path("/proc/self/cgroup")
 ) -> int:
-    """Count the cores that this process may use: its affinity, and its control groups' quotas."""
-    # Not known everywhere, such as on macOS.
+    """Count the cores that this process may use, by its affinity and its control groups' quotas."""
+    # Some systems, such as macOS, have no affinity.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quotas = [float(cores)]
     with contextlib.suppress(OSError):
         for line in own_groups.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             root = control_groups / "cpu" if controllers else control_groups  # version 1 or 2
-            # A container may see its own group at the root, whatever its name is outside.
+            # A container may see its own group at the root, no matter what it is called outside.
             own = root / path.lstrip("/")
             for group in (own, *own.parents):
                 quotas += _quota_of(group)
@@ -216,7 +216,7 @@ def _quota_of(group: Path) -> Iterator[float]:
 
 
 def _setting(default: Any, parse: Callable[[str], Any], right: str, secret: bool = False) -> Any:
-    """Declare a setting: `default` is a value or a function; `right` says what a right value is."""
+    """Declare a setting: `default` is a value or a function; `right` describes a valid value."""
     metadata = {"parse": parse, "right": right, "secret": secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
@@ -303,7 +303,7 @@ class Settings:
                     raise ValueError("empty")
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                # A connection string may stand in the wrong place.
+                # A connection string may have been put into the wrong setting.
                 is_secret = setting.metadata["secret"] or "://" in text
                 shown = "" if is_secret else f"={text!r}"
                 right = setting.metadata["right"]

@@ -105,7 +105,7 @@ class SoldOut(Refusal):
 
 
 class NotEnoughSeats(Refusal):
-    """The showing has fewer free seats than were asked for; `seats_left` says how many."""
+    """The showing has fewer free seats than requested; `seats_left` says how many."""
 
     code = "not_enough_seats"
     detail = "This showing does not have that many seats left."
@@ -127,7 +127,7 @@ class SeatTaken(Refusal):
 
 
 class ShowingStarted(Refusal):
-    """The showing has started, so its seats can no longer be booked and its tickets not moved."""
+    """The showing has started, so its seats can no longer be booked, nor its tickets moved."""
 
     code = "showing_started"
     detail = "The showing has already started."

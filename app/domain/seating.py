@@ -83,12 +83,12 @@ class SeatMap:
                 yield from range(first, first + length)
 
     def take(self, seats: Iterable[int]) -> None:
-        """Mark seats as taken; those that are, or that the house does not have, change nothing."""
+        """Mark seats as taken; those already taken, or not in the house, change nothing."""
         for row, mask in self._by_row(seats).items():
             self._set_row(row, self._rows[row] & ~mask)
 
     def release(self, seats: Iterable[int]) -> None:
-        """Mark seats as free; those that are, or that the house does not have, change nothing."""
+        """Mark seats as free; those already free, or not in the house, change nothing."""
         for row, mask in self._by_row(seats).items():
             self._set_row(row, self._rows[row] | mask)
 
@@ -179,7 +179,7 @@ class SeatMap:
     def _roughly(self, amount: int, rows: int, focus: _Focus) -> tuple[int, ...]:
         """Return seats in the fullest rows, inner ones first, for a party of hundreds.
 
-        To weigh all its choices would keep everybody else waiting.
+        Weighing all its choices would keep all other requests waiting.
         """
 
         def distance(row: int) -> int:

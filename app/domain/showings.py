@@ -85,7 +85,7 @@ class Calendar:
 
     def before(self, instant: datetime, period: timedelta) -> datetime:
         """Return the instant that is `period` earlier, in the theatre's zone."""
-        # In UTC, as Python subtracts on the clocks of one zone without regard to their changes.
+        # In UTC, because within one zone Python's arithmetic ignores changes of the clocks.
         return self.local(instant.astimezone(UTC) - period)
 
     def showing(self, play: Play, day: date) -> Showing:

@@ -25,7 +25,7 @@ class Wanted:
         return self.amount > 1 and not self.seats
 
     def as_asked(self) -> dict[str, Any]:
-        """Return the field of a request that asks for these; none for one of the best."""
+        """Return the request field that asks for these seats; empty for one of the best."""
         if self.seats:
             return {self.field: self.seats[0] if self.field == "seat" else list(self.seats)}
         return {} if self.amount == 1 else {"amount": self.amount}

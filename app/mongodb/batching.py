@@ -1,19 +1,19 @@
-"""Group commit: requests that arrive while a command is under way share the next one.
+"""Group commit: requests that arrive while a command is in flight share the next one.
 
 One command to MongoDB costs about as much for one document as for ten. So the first caller leads:
-it sends its request at once, alone. Callers who arrive meanwhile queue. When the command is done,
-the first in the queue leads the next batch: itself and those behind it.
+it sends its request at once, by itself. Callers who arrive meanwhile queue. When the command is
+done, the first in the queue leads the next batch: itself and those behind it.
 
-What always holds:
+Invariants:
 
 - There is no timer and no minimum. A lone request is sent at once, in one round trip.
-- A batch starts after each of its requests has arrived. A read that is shared is therefore never
-  older than the question. A cache, or a read already under way, could not promise that.
+- A batch starts after each of its requests has arrived. A shared read is therefore never older
+  than its request. A cache, or a read already in flight, could not guarantee that.
 - Each caller gets the result, or the error, of its own request. An error of the whole command
   goes to everybody.
-- Batches are taken in order of arrival, and at most one is under way.
-- As long as somebody queues, somebody leads. A leader that is killed, by whatever exception, hands
-  over first.
+- Batches are taken in order of arrival, and at most one is in flight.
+- As long as somebody queues, somebody leads. A leader that is killed, by any exception, hands over
+  first.
 - The commands of a batch share one deadline, so a batch that looks before it writes does not take
   twice as long. Nobody waits longer than `patience`, which is more than two such batches.
 
@@ -49,8 +49,8 @@ class GroupCommit(Generic[Asked, Result]):
     """Collects the requests of concurrent callers into batches for `run`.
 
     `run` takes a batch in order of arrival, from 1 to `largest` requests, and returns as many
-    results in the same order. A result that is an exception is raised to its caller alone; one that
-    `run` raises is raised to every caller of the batch.
+    results in the same order. A result that is an exception is raised to its caller only; one that
+    `run` raises is raised to every caller of the batch. A caller waits at most `patience` seconds.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class GroupCommit(Generic[Asked, Result]):
                     caller.wake()
 
     def _leave(self, caller: _Caller[Asked, Result]) -> None:
-        """Let nobody wait for a caller who fails, or is killed, in the queue or as a leader."""
+        """Skip a caller that fails, or is killed, in the queue, or hand over its lead."""
         with self._lock:
             caller.gone = True
         if caller.leads:

@@ -47,7 +47,7 @@ _OURS: dict[str, Any] = {
     "serverSelectionTimeoutMS": None,
     "socketTimeoutMS": None,
     "waitQueueTimeoutMS": None,
-    # The stores read instants in UTC, and text that is whole.
+    # The stores expect instants in UTC, and valid text.
     "tz_aware": True,
     "datetime_conversion": None,
     "unicode_decode_error_handler": None,
@@ -60,7 +60,7 @@ _POOL_SIZE = 100  # connections to each node, where the connection string does n
 
 _DUPLICATE_KEY = 11000
 
-_MAX_REASON_CHARACTERS = 500  # characters
+_MAX_REASON_CHARACTERS = 500
 _REPEAT_SECONDS = 60  # in which a reason that comes and goes is logged once
 _QUIET_SECONDS = 1  # without an error, before an outage counts as over
 
@@ -90,7 +90,7 @@ def open_client(uri: str) -> MongoClient[Document]:
 def renew_connections(client: MongoClient[Document]) -> None:
     """Close the idle connections of `client`, so that new ones authenticate.
 
-    A connection whose user was dropped stays without rights, even when that user is created again.
+    A connection whose user was dropped stays unauthorized, even when that user is created again.
     """
     # pymongo has no public way, and a new client would have to reach every store.
     for server in list(client._topology._servers.values()):
@@ -124,7 +124,7 @@ def _options(uri: str) -> Iterator[tuple[str, str]]:
 def is_outage(error: PyMongoError) -> bool:
     """Return whether MongoDB does not serve; a duplicate key and a closed client are our bugs.
 
-    Whatever else it refuses, for want of a primary, disk, rights or anything, it may accept later.
+    Anything else that it refuses, for lack of a primary, disk space or privileges, may pass later.
     """
     return not isinstance(error, DuplicateKeyError | InvalidOperation)
 
@@ -132,7 +132,7 @@ def is_outage(error: PyMongoError) -> bool:
 def describe(error: PyMongoError) -> str:
     """Return pymongo's message on one line, without customer data.
 
-    Nor does it hold what differs from one occurrence to the next, such as the time waited.
+    It also leaves out what differs each time, such as how long the operation waited.
     """
     text = str(error)
     if details := getattr(error, "details", None) or {}:  # several errors in one
@@ -152,7 +152,7 @@ def describe(error: PyMongoError) -> str:
 
 
 class OutageLog:
-    """Logs each reason of an outage once, and again when it changes, and then its end."""
+    """Logs why MongoDB is unavailable, whenever that changes, and the end of the outage."""
 
     def __init__(self) -> None:
         self._reason: str | None = None  # None when all is well
@@ -165,7 +165,7 @@ class OutageLog:
         """Log why MongoDB is unavailable, unless that has been logged."""
         now = self._reported_at = time.monotonic()
         reason = describe(error)
-        # Reasons that alternate, one request's with another's, must not fill the log.
+        # Reasons of concurrent requests may alternate, which must not fill the log.
         logged_at = self._logged_at.get(reason, float("-inf"))
         is_news = reason != self._reason and now - logged_at > _REPEAT_SECONDS
         self._reason = reason

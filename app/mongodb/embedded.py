@@ -33,11 +33,11 @@ _STOP_SECONDS = 60
 _RESTART_SECONDS = 2
 _LOG_BYTES = 10 * 1024 * 1024  # of mongod's log, then it gets a new one
 _OLD_LOGS = 3
-_LOG_SECONDS = 60  # between two looks at its size
+_LOG_SECONDS = 60  # between two checks of its size
 # What mongod inherits: no secrets of the service.
 _ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _LITTLE_SPACE = 512 * 1024 * 1024  # bytes; its journal alone takes two files of 100 MiB
-# Bytes; sun_path of unix(7) holds one more, its end.
+# Bytes; sun_path of unix(7) holds one more, the null at its end.
 _MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -64,7 +64,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def find_mongod() -> Path:
-    """Return the `mongod` on PATH, or else the one that a wheel brought along.
+    """Return the `mongod` on PATH, or else the one that a wheel has installed.
 
     Raises EmbeddedMongoDBError where there is neither.
     """
@@ -85,15 +85,15 @@ def find_mongod() -> Path:
 
 
 class EmbeddedMongoDB:
-    """One `mongod` with its files in `data_dir`; a context manager around its life.
+    """One `mongod` with its files in `data_dir`; a context manager that starts and stops it.
 
-    It listens on a Unix socket alone, comes back by itself when it dies, and is stopped cleanly at
-    the end. Only one service at a time can have a `data_dir`.
+    It listens only on a Unix socket, and is restarted when it dies. Only one service at a time can
+    use a `data_dir`.
     """
 
     def __init__(self, data_dir: Path, options: Sequence[str] = ()) -> None:
         self._data_dir = data_dir.absolute()
-        # A folder of its own, which can be made private whatever else DATA_DIR is used for.
+        # A separate folder, which can be private no matter what else DATA_DIR is used for.
         self._home = self._data_dir / "mongodb"
         self._options = options
         self._socket = self._home / "mongod.sock"
@@ -166,7 +166,7 @@ class EmbeddedMongoDB:
     def _stop_leftover(self) -> None:
         """Stop the `mongod` of a service that was killed before it could do so."""
         if self._socket.exists():
-            # Whoever listens here is ours: the folder is private and the lock is held.
+            # What listens here is ours: the folder is private and the lock is held.
             with contextlib.suppress(PyMongoError), _client(self.uri) as client:
                 client.admin.command("shutdown")
         try:
@@ -208,19 +208,19 @@ class EmbeddedMongoDB:
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [
             str(self._mongod),
-            # Relative to its home: of a whole path, --bind_ip would split at , and :
+            # Relative to its home, because --bind_ip splits a path at , and :
             *("--dbpath", "db", "--bind_ip", f"./{self._socket.name}"),
             *("--nounixsocket", "--filePermissions", "0600"),
             *("--logpath", self._log.name, "--logappend", "--quiet"),
             *("--wiredTigerCacheSizeGB", "0.25", "--noscripting"),
-            # Its log would have the documents of slow operations in it.
+            # Otherwise the documents of slow operations appear in its log.
             *("--slowms", "2147483647"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *self._options,
         ]
         try:
             with self._stderr.open("wb") as stderr:
-                return subprocess.Popen(  # noqa: S603 (no shell, our own words)
+                return subprocess.Popen(  # noqa: S603 (no shell, our own arguments)
                     command,
                     cwd=self._home,
                     env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
@@ -229,8 +229,8 @@ class EmbeddedMongoDB:
                     stderr=stderr,
                     # Ctrl-C reaches the whole group, and mongod has to outlive the requests.
                     start_new_session=True,
-                    # A few calls, looked up long before, are safe alongside other threads. To Linux
-                    # the parent is the thread that forks; the main one and the keeper live on.
+                    # Safe beside other threads: its few calls were looked up long before. To Linux
+                    # the parent is the thread that forks: the main one or the keeper, which stay.
                     preexec_fn=partial(die_with_parent, os.getpid()),
                 )
         except OSError as error:
@@ -258,7 +258,7 @@ class EmbeddedMongoDB:
         return reason
 
     def _keep_alive(self) -> None:
-        """Start `mongod` again whenever it dies by itself."""
+        """Restart `mongod` whenever it dies."""
         while self._process and not self._stopping.is_set():
             status = self._process.wait()
             if self._stopping.is_set():
@@ -272,7 +272,7 @@ class EmbeddedMongoDB:
                 self._stopping.wait(_RESTART_SECONDS)
 
     def _limit_log(self) -> None:
-        """Have `mongod` start a new log whenever it is large, and keep the last few."""
+        """Rotate mongod's log whenever it is large, and keep the last few."""
         while not self._stopping.wait(_LOG_SECONDS):
             with contextlib.suppress(OSError):
                 if self._process and self._log.stat().st_size > _LOG_BYTES:
@@ -296,7 +296,7 @@ class EmbeddedMongoDB:
 
 
 def _text(entry: dict[str, Any]) -> str:
-    """Return what a line of mongod's log says, and why."""
+    """Return the message and the cause in an entry of mongod's log."""
     attributes = entry.get("attr", {})
     message = attributes.get("message")
     cause = message.get("error_str") if isinstance(message, dict) else attributes.get("error")

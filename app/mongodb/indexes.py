@@ -17,7 +17,7 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailur
 from app.mongodb.client import UNAUTHORIZED, Document, describe, outages, renew_connections
 
 MAX_AGE_SECONDS = 2.0
-_ATTEMPT_SECONDS = 4  # seconds
+_ATTEMPT_SECONDS = 4
 _INDEX_OPTIONS_CONFLICT = 85
 _MAX_SKEW = timedelta(minutes=1)
 _NEVER = 2**31 - 1  # seconds, the most that MongoDB allows
@@ -33,8 +33,8 @@ class Indexes:
     """The indexes of one collection: `unique` ones, and perhaps one by which documents expire.
 
     Dropping a collection drops its indexes, so requests recreate them when they were last verified
-    more than MAX_AGE_SECONDS ago: a loss goes unnoticed no longer. One request does so for all
-    that wait.
+    more than MAX_AGE_SECONDS ago. A loss goes unnoticed for no longer than that. One request does
+    so for all that are waiting.
     """
 
     def __init__(
@@ -51,8 +51,7 @@ class Indexes:
 
         The period is that of the service that started last, at `started_at` (by default, now).
         While MongoDB's clock and `clock` (both times in seconds since 1970) disagree, nothing is
-        removed. `upgrade` runs when the indexes are
-        there, until it has succeeded once.
+        removed. `upgrade` runs after the indexes are created, until it has succeeded once.
         """
         self._collection = collection
         self._unique = unique
@@ -88,13 +87,13 @@ class Indexes:
         oldest = arrived_at - (MAX_AGE_SECONDS if max_age is None else max_age)
         if self._seen_at > oldest:
             return
-        # A request that arrives late to each turn must not wait for all of them.
+        # A request must not wait for the attempts of several others in turn.
         if not self._lock.acquire(timeout=_ATTEMPT_SECONDS):
             failure = self._failure
             raise IndexesUnavailable(describe(failure) if failure else "timed out") from failure
         try:
-            # Requests that waited here share the outcome, so they do not wait for an outage in
-            # turn. What MongoDB refuses, it will refuse for a while.
+            # Requests that waited here share the outcome, so that an outage does not delay them
+            # one after another. What MongoDB has refused, it will refuse for a while.
             refused = isinstance(self._failure, OperationFailure)
             if self._tried_at < (oldest if refused else arrived_at):
                 self._create_all()
@@ -162,14 +161,14 @@ class Indexes:
     def _period(self, own: int) -> int:
         """Return the period of the service that started last, in seconds."""
         starts = self._collection.database["starts"]
-        # A start in the future was noted by a clock that was wrong.
+        # A start in the future was recorded by a wrong clock.
         now = self._clock()
         self._started_at = min(self._started_at, now)
         later = {"$gte": self._started_at, "$lte": now + _MAX_SKEW.total_seconds()}
         if last := starts.find_one({"_id": self._collection.name, "started_at": later}):
             return int(last["expire_after_seconds"])
         mine = {"started_at": self._started_at, "expire_after_seconds": own}
-        with suppress(DuplicateKeyError):  # another one starts at this moment; the next look tells
+        with suppress(DuplicateKeyError):  # another one starts right now; the next check decides
             starts.replace_one(
                 {"_id": self._collection.name, "started_at": {"$not": later}}, mine, upsert=True
             )
@@ -182,4 +181,4 @@ class Indexes:
         except NotImplementedError:
             return None
         their_time: datetime = hello["localTime"]
-        return their_time.replace(tzinfo=UTC)  # which commands leave out
+        return their_time.replace(tzinfo=UTC)  # which commands omit

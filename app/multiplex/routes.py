@@ -116,8 +116,8 @@ def list_movies(day: date | None = None) -> list[Movie]:
 def change_movie(movie: int, title: str | None = None, on_sale: bool | None = None) -> Movie:
     """Change the title of a movie, or whether it is on sale
 
-    At least one field is required. A movie that is off sale sells nothing more; tickets that are
-    sold stay good.
+    At least one field is required. A movie that is off sale sells nothing more; sold tickets stay
+    valid.
     """
     return multiplex_service().change(movie, title=title, on_sale=on_sale)
 

@@ -109,7 +109,7 @@ class MultiplexService:
     def change(self, movie: int, *, title: str | None, on_sale: bool | None) -> Movie:
         """Change a movie's title or whether it is on sale; None means unchanged.
 
-        Tickets that are sold stay good, and keep the title that they were sold with. Raises
+        Sold tickets stay valid, and keep the title that they were sold with. Raises
         MovieNotFound.
         """
         return self._as_movie(self._catalogue.change(movie, title=title, on_sale=on_sale))
@@ -117,8 +117,8 @@ class MultiplexService:
     def delete(self, movie: int) -> None:
         """Delete a movie. Raises MovieNotFound, or HasTickets while tickets have not expired.
 
-        A purchase that began before, and ends after the tickets are counted, still gets a ticket;
-        that one stays good.
+        A purchase in flight while the tickets are counted still gets its ticket, which stays
+        valid.
         """
         play = self._catalogue.find(movie)
         if tickets := self._tickets.count_unexpired(play):

@@ -48,8 +48,8 @@ class NonBlockingHandler(logging.Handler):
     def __init__(self, stream: TextIO | None) -> None:
         super().__init__()
         self._descriptor = _without_waiting(stream.fileno()) if stream else None
-        self._rest = b""  # of a line that was begun
-        self._dropped = 0  # lines, since the last that was written
+        self._rest = b""  # of a partly written line
+        self._dropped = 0  # lines since the last one written
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, or drop it."""
@@ -87,7 +87,7 @@ def _without_waiting(descriptor: int) -> int:
     """Return a descriptor for the same stream whose writes never wait for a reader."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
-        # One of our own, as others may write to this pipe or terminal and rely on waiting.
+        # A separate one, because other writers to this pipe or terminal may rely on blocking.
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
         with suppress(OSError):  # another user's, or there is no /proc
             return os.open(f"/proc/self/fd/{descriptor}", flags)

@@ -69,8 +69,8 @@ class Metrics(Collector):
 
     `routes` are the templates of all routes, `codes` the codes of all problems. Both give every
     process the same columns in the same order. `seats` returns the seats of today's showings from
-    MongoDB; if it raises PyMongoError or BatchLost, they are left out. `table` is by default this
-    process's alone. `clock` returns seconds.
+    MongoDB; if it raises PyMongoError or BatchLost, they are left out. `table` is by default only
+    this process's. `clock` returns seconds.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Metrics(Collector):
         """Return the metrics in Prometheus's text format 0.0.4.
 
         Making them takes some milliseconds, in which the worker serves nobody, and anybody may ask.
-        So they are made again only after a pause that is as long as that took.
+        So they are not made again until as much time has passed.
         """
         began_at = self._clock()
         if began_at >= self._next_exposition_at:

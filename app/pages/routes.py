@@ -93,7 +93,7 @@ def create_pages(
 
 
 def _prefers_page() -> bool:
-    """Tell whether the client asks for something, and prefers HTML to JSON."""
+    """Return whether the client asks for something, and prefers HTML to JSON."""
     return (
         request.method in ("GET", "HEAD")
         and len(request.headers.get("Accept", "")) <= _MAX_ACCEPT

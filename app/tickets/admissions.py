@@ -22,7 +22,7 @@ from app.tickets.documents import Admission, StoredTicket
 from app.tickets.store import TicketStore
 from app.tickets.views import DoorTicket, Views
 
-_MAX_REQUESTS = 100  # whose keys a ticket keeps, however often it is corrected and scanned again
+_MAX_REQUESTS = 100  # whose keys a ticket keeps, no matter how often it is scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class AdmissionService:
         The same `key` with the same request admits once and returns the ticket as it is now; it
         belongs to the ticket that it admitted, and is free for other tickets. Raises
         TicketNotFound, OtherShowing, TicketExpired, AlreadyAdmitted, AdmissionNotOpen,
-        InvalidRequest or IdempotencyKeyReused; the refusals of a ticket that exists have it as
+        InvalidRequest or IdempotencyKeyReused; refusals include the ticket, if it exists, as
         `ticket`.
         """
         asked: dict[str, Any] = {"timing": door.timing, "date": door.day}
@@ -137,11 +137,11 @@ class AdmissionService:
 
     def _check_open(self, ticket: StoredTicket, door: Door, now: datetime) -> None:
         """Raise OtherShowing, TicketExpired or AdmissionNotOpen, with the ticket."""
-        shown = self._views.door_ticket(ticket, now)
+        door_ticket = self._views.door_ticket(ticket, now)
         opens_at = self._views.calendar.before(ticket.showing.at, self._open_before)
         if not door.is_for(ticket):
-            raise OtherShowing(ticket=shown)
-        if shown.expired:
-            raise TicketExpired(ticket=shown)
+            raise OtherShowing(ticket=door_ticket)
+        if door_ticket.expired:
+            raise TicketExpired(ticket=door_ticket)
         if now < opens_at:
-            raise AdmissionNotOpen(opens_at=opens_at, ticket=shown)
+            raise AdmissionNotOpen(opens_at=opens_at, ticket=door_ticket)

@@ -31,7 +31,7 @@ class AdmissionCode(Pattern):
     on both sides.
     """
 
-    # No two repetitions in a row take the same characters, so that no text takes long to match.
+    # Adjacent repetitions have no character in common, so that no text takes long to match.
     pattern = (
         r"[ \t\r\n-]*(\][A-Za-z][0-9A-Za-z][ \t\r\n]*)?([Hh][Tt][Tt][Pp][Ss]?://[!-~]*#[ -]*)?"
         r"[0-9A-Za-z][0-9A-Za-z -]*[\t\r\n]*"
@@ -77,21 +77,21 @@ def movie_field(**options: Any) -> WholeNumber:
 
 
 class Choice(Schema):
-    """A schema of which a request names at most one of some fields, and at least one of others."""
+    """A schema that allows one of the fields `exclusive`, and requires one of `at_least_one`."""
 
     exclusive: tuple[str, ...] = ()
     at_least_one: tuple[str, ...] = ()
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def refuse_several(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a request that names several of the exclusive fields."""
+        """Refuse a request that names several of the fields `exclusive`."""
         named = [name for name in self.exclusive if name in sent]
         if len(named) > 1:
             raise ValidationError({name: [f"Give only one of {_list(named)}."] for name in named})
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def refuse_nothing(self, _: Any, sent: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a request that names none of those of which it needs one."""
+        """Refuse a request that names none of the fields `at_least_one`."""
         names = self.at_least_one
         if names and not any(name in sent for name in names):
             message = f"Give at least one of {_list(names)}."

@@ -129,7 +129,7 @@ class SeatChooser:
                 house.place = _farthest(others, house.house.seats)
 
     def choose(self, orders: Sequence[Order]) -> list[tuple[int, ...] | Refusal | None]:
-        """Return for each order the seats to try, its refusal, or None if it has to come again."""
+        """Return for each order the seats to try, a refusal, or None if it must be tried again."""
         company = Counter(order.showing for order in orders)
         claimed = Counter[Showing]()
         held_back = {

@@ -168,7 +168,7 @@ class TicketStore:
         raise BatchLost
 
     def delete(self, ticket_id: str, phone: Phone | None) -> bool:
-        """Delete the ticket if it has this phone and nobody of it is in; return whether it did."""
+        """Delete the ticket if it has this phone and nobody is in; return whether it did."""
         deletable = {
             **_owned(ticket_id),
             "phone_e164": phone.e164 if phone else None,
@@ -193,7 +193,7 @@ class TicketStore:
         found = self._tickets.update_one(_unchanged(ticket), {**change, "$inc": {"revision": 1}})
         return admitted if found.matched_count else None
 
-    # ---- Questions
+    # ---- Reads
 
     def get(self, ticket_id: str) -> StoredTicket | None:
         """Return the ticket with this id, if there is one."""
@@ -223,7 +223,7 @@ class TicketStore:
         """
         wanted = {"showing_at": {"$gte": start, "$lte": end}, "date": day.isoformat()}
         return sorted(
-            map(read_ticket, self._tickets.find(wanted, batch_size=_LIST_BATCH)), key=_order
+            map(read_ticket, self._tickets.find(wanted, batch_size=_LIST_BATCH)), key=_sort_key
         )
 
     def count_of_movie(self, movie: Play, after: datetime) -> int:
@@ -243,7 +243,7 @@ class TicketStore:
     def _sell_all(
         self, orders: list[_Order]
     ) -> list[StoredTicket | Refusal | KeyTaken | PyMongoError | None]:
-        """Try to store a ticket for each order; an order whose result is None has to come again."""
+        """Try to store a ticket for each order; one whose result is None must be tried again."""
         if unknown := self._chooser.begin(orders):
             self._chooser.learn(self._find_all_taken_seats([unknown])[0])
         outcomes: dict[_Order, StoredTicket | Refusal | KeyTaken | PyMongoError | None] = {}
@@ -257,7 +257,7 @@ class TicketStore:
         errors: Sequence[PyMongoError | None]
         try:
             errors = insert_all(self._tickets, documents) if documents else ()
-        except PyMongoError as error:  # nobody knows which of them are stored
+        except PyMongoError as error:  # it is unknown which of them are stored
             errors = [error] * len(documents)
         for (order, ticket), refused in zip(tickets.items(), errors, strict=True):
             outcomes[order] = self._outcome_of(order, ticket, refused) if refused else ticket
@@ -296,7 +296,7 @@ class TicketStore:
             for screen, timing, day in found
         ]
         documents = self._tickets.find({"$or": either}, batch_size=_LIST_BATCH)
-        for ticket in sorted(map(read_ticket, documents), key=_order):
+        for ticket in sorted(map(read_ticket, documents), key=_sort_key):
             showing = ticket.showing
             for day in (None, showing.date):
                 if (of_timing := found.get((showing.screen, showing.timing, day))) is not None:
@@ -347,6 +347,6 @@ def _unchanged(ticket: StoredTicket) -> Document:
     return {**_owned(ticket.ticket_id), "revision": ticket.revision or None}
 
 
-def _order(ticket: StoredTicket) -> tuple[datetime, str, int, tuple[int, ...]]:
+def _sort_key(ticket: StoredTicket) -> tuple[datetime, str, int, tuple[int, ...]]:
     showing = ticket.showing
     return showing.at, showing.timing, showing.screen or 0, ticket.seats

@@ -1,4 +1,4 @@
-"""Names and addresses: those of this machine alone, and those to listen on."""
+"""Host names and IP addresses: which are loopback ones, and which to listen on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse_ip(address: str) -> IPv4Address | IPv6Address:
 
 
 def is_loopback(name: str) -> bool:
-    """Tell whether a name or IP address always means this machine (RFC 6761, 6.3)."""
+    """Return whether a name or IP address always means this machine (RFC 6761, 6.3)."""
     if _LOCALHOST.fullmatch(name):
         return True
     try:
@@ -41,11 +41,11 @@ def is_loopback(name: str) -> bool:
 
 
 def to_listen_on(host: str, port: int) -> list[SocketAddress]:
-    """Return all addresses that `host` means, except those of a family that is switched off.
+    """Return all addresses of `host`, except those of a disabled address family.
 
-    Raises OSError if it means none.
+    Raises OSError if it has none.
     """
-    # Browsers do not ask the resolver for localhost, whose answer may be one of the two.
+    # Browsers try both for localhost, of which the resolver may know only one.
     names = _LOOPBACK if _LOCALHOST.fullmatch(host) else (host,)
     found: dict[SocketAddress, None] = {}
     for name in names:
@@ -60,7 +60,7 @@ def to_listen_on(host: str, port: int) -> list[SocketAddress]:
 
 
 def _is_available(family: socket.AddressFamily) -> bool:
-    """Tell whether this machine has a loopback address of the family; IPv6 may be switched off."""
+    """Return whether this machine has a loopback address of the family; IPv6 may be disabled."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((_LOOPBACK[family == socket.AF_INET6], 0))

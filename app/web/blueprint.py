@@ -46,11 +46,10 @@ def replay_headers(outcome: Outcome[Any]) -> dict[str, str]:
 
 
 class JSONResponses(DefaultJSONProvider):
-    """Writes responses by orjson, which takes dataclasses, dates and instants (as ISO 8601) too.
+    """Writes responses with orjson, which also takes dataclasses, dates and instants (ISO 8601).
 
-    An iterator becomes a list, in pieces, with a turn of other requests after each: a list of all
-    tickets may be long. Only responses: `dumps` and `loads`, which Flask's test client uses, are
-    Flask's.
+    An iterator is written as a list, in pieces, with a turn for other requests after each: a list
+    of all tickets may be long. `dumps` and `loads`, which Flask's test client uses, stay Flask's.
     """
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
@@ -161,7 +160,7 @@ def configure(app: Flask, staff_key: str | None) -> None:
 
     @app.before_request
     def ignore_impossible_dates() -> None:
-        # Werkzeug lets through what datetime raises for the year 99999999999, and for comparisons.
+        # Werkzeug does not catch what datetime raises for years it cannot hold or compare.
         for name in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE"):
             if name in request.environ:
                 try:

@@ -21,7 +21,7 @@ HEADER_SECONDS = 10  # for all headers to arrive, and between two requests
 
 # The connection
 READER_SECONDS = 30  # for a client to take a response, or the next part of a file
-UNREAD_BYTES = 64 * 1024  # of a response that wait for the client; the kernel doubles it
+UNREAD_BYTES = 64 * 1024  # of a response, waiting for the client; the kernel doubles it
 LINGER_SECONDS = 1  # for a client to read why it was refused
 MAX_CONNECTIONS = 4096  # to each worker
 BACKLOG = 4096  # connections that wait to be accepted

@@ -1,6 +1,6 @@
-"""Whose requests are served: any web page may make its visitor's browser send some.
+"""Which requests are served: any web page can make its visitor's browser send some.
 
-By a name of its own that leads here (DNS rebinding), a page could also read the responses.
+By a name that resolves to this machine (DNS rebinding), a page could also read the responses.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from app.web.addresses import is_loopback, to_listen_on, without_port
 from app.web.refusals import CrossSite, MisdirectedRequest
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# As a request to a proxy has it.
+# The form of a request to a proxy.
 _ABSOLUTE_TARGET = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
 
 
 def configure(app: Flask, host: str, *, is_open: bool) -> None:
-    """Refuse what web pages of others should not do.
+    """Refuse what pages of other sites must not do.
 
-    A service that is open to all and listens on a loopback `host` is served by loopback names and
-    by the name `host`. Changes are refused to pages of other origins.
+    A service that is open to all and listens on a loopback `host` is served only under loopback
+    names and the name `host`. Changes are refused to pages of other origins.
     """
     app.extensions["allowed_origins"] = frozenset()
 
@@ -56,7 +56,7 @@ def check_origin() -> None:
 
 
 def _is_private(host: str) -> bool:
-    """Tell whether only this machine can connect to `host`."""
+    """Return whether only this machine can connect to `host`."""
     try:
         return all(is_loopback(address[0]) for _, address in to_listen_on(host, 0))
     except OSError:
@@ -64,7 +64,7 @@ def _is_private(host: str) -> bool:
 
 
 def _names() -> Iterator[str]:
-    """Yield the names by which a client calls the service; only old programs give none."""
+    """Yield the names by which a client calls the service; only HTTP/1.0 allows none."""
     environ = request.environ
     for target in (environ.get("RAW_URI"), environ.get("REQUEST_URI")):
         if absolute := _ABSOLUTE_TARGET.match(target or ""):

@@ -60,7 +60,7 @@ def request_id(given: str = "") -> str:
     """Return the caller's id for a request if it is well-formed, or else a new one."""
     if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
         return given
-    # It is not a secret, so it need not come from the kernel, which takes longer.
+    # It is not a secret, so the faster generator will do.
     return f"{random.getrandbits(128):032x}"
 
 
@@ -100,7 +100,7 @@ def _repeated_headers(environ: Mapping[str, Any]) -> list[str]:
 
 
 def _looks_joined(name: str, value: str) -> bool:
-    """Tell whether a value with commas must be several values: the same one repeated, or hosts."""
+    """Return whether a value with commas must be several values: one repeated, or several hosts."""
     return name == "Host" or len({part.strip() for part in value.split(",")}) == 1
 
 
@@ -124,7 +124,7 @@ class RequestReader:
             if schema
         ]
         self.headers = _names(headers) if headers else set()
-        self._more_faults = more_errors
+        self._more_errors = more_errors
         self._sent_names = {
             name: field.data_key or name
             for schema, _ in self._sources
@@ -156,7 +156,7 @@ class RequestReader:
                 errors[printable] = [*errors.get(printable, ()), *messages]
         if errors:
             known = {**(request.view_args or {}), **values}
-            more = self._more_faults(known) if self._more_faults else {}
+            more = self._more_errors(known) if self._more_errors else {}
             raise InvalidRequest({**self.as_sent(more), **errors})
         return values
 
@@ -166,7 +166,7 @@ class RequestReader:
 
 
 def _with_few_unknown(schema: Schema, sent: Mapping[str, Any], repeated: Iterable[str]) -> _Sent:
-    """Leave out what would make the error too long; it takes milliseconds to name thousands."""
+    """Leave out most unknown fields, because an error that names thousands takes milliseconds."""
     if len(sent) <= UNKNOWN_FIELDS_NAMED:
         return sent, repeated
     known = _names(schema)
@@ -226,7 +226,7 @@ def _read_body(request: Request, _: Schema) -> _Sent:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object as a dict, in which a member that was named twice is _REPEATED.
 
-    No field takes an object, so one inside another need not be looked at again.
+    No field takes an object, so nested ones need no check.
     """
     members = dict(pairs)
     if len(members) < len(pairs):

@@ -1,4 +1,4 @@
-"""What HTTP itself has refused, in addition to the box office, and the status of every refusal."""
+"""The refusals of HTTP requests as such, and the status of every refusal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CrossSite(Refusal):
 
 
 class MisdirectedRequest(Refusal):
-    """The service is open to this machine alone, and was called by a name that others may have."""
+    """The service is only for this machine, and was called by a name that may mean another one."""
 
     code = "misdirected_request"
     detail = (
@@ -41,7 +41,7 @@ class MisdirectedRequest(Refusal):
 
 
 class NotFound(Refusal):
-    """The address means nothing."""
+    """There is nothing at this address."""
 
     code = "not_found"
     detail = "There is nothing at this address."
@@ -69,7 +69,7 @@ class UnsupportedMediaType(Refusal):
 
 
 class InternalError(Refusal):
-    """A bug of ours, or a refusal by MongoDB that is not an outage."""
+    """A bug of ours."""
 
     code = "internal_error"
     detail = "Something went wrong on our side; the error has been logged."
@@ -99,7 +99,7 @@ class TooManyRequests(_Retryable):
 
 
 class DatabaseUnavailable(_Retryable):
-    """MongoDB does not serve at the moment."""
+    """MongoDB is unavailable."""
 
     code = "database_unavailable"
     detail = "The box office cannot reach its database; please try again in a moment."
