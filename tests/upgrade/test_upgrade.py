@@ -687,6 +687,11 @@ def test_a_purchase_with_a_taken_key_and_taken_seats_becomes_a_ticket(
     assert seats_by_purchase(client, 4, "2034-05-05") == [[5, 6, 7, 8]]
 
 
+def test_a_seat_sold_twice_is_replaced_by_one_nearby(old: Database[Any], start: Start) -> None:
+    old["sales"].insert_many([sale(3, "2034-05-05", [1]), sale(4, "2034-05-05", [1])])
+    assert seats_by_purchase(start(old), 4, "2034-05-05") == [[2]]
+
+
 def test_a_purchase_for_a_deleted_movie_becomes_a_ticket(old: Database[Any], start: Start) -> None:
     old["movies"].delete_one({"_id": 1})
     client = start(old)
