@@ -13,10 +13,10 @@ run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:500
 	@exec $(BIN)/python root.py
 
 test: .venv/.dev ## install what the tests need, and run them (about a minute; COVERAGE=1 measures branches)
-	$(BIN)/pytest $(PARALLEL) $(if $(COVERAGE),--cov)
+	$(BIN)/pytest $(PARALLEL) -m "not long" $(if $(COVERAGE),--cov)
 
 unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
-	$(BIN)/pytest $(PARALLEL) -m "not slow"
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not long"
 
 mutants: .venv/.dev .venv/.maintain ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
 	$(BIN)/python -m tests.mutants $(or $(MODULE),$(error Name a module: make mutants MODULE=app/domain/showings.py)) $(TESTS)

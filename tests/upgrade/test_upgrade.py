@@ -508,6 +508,7 @@ def test_nothing_is_upgraded_while_a_service_of_1_0_creates_its_index(
     assert dump(old, but_for=("booked_at",)) == expected
 
 
+@pytest.mark.long
 def test_an_upgrade_interrupted_after_any_write_is_completed_by_the_next_start(
     mongod_client: MongoClient[Any], start: Start, upgraded: Callable[[list[Any]], Any]
 ) -> None:
@@ -540,7 +541,7 @@ def answers(service: Service) -> bool:
     return service.connect().request("GET", "/api/movies").status == 200
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_that_start_together_create_each_ticket_once(
     tmp_path: Path,
     mongod_uri: str,
@@ -566,7 +567,7 @@ def test_two_processes_that_start_together_create_each_ticket_once(
     assert dump(old, but_for=("booked_at",)) == upgraded(OLD)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_upgrade_is_completed_by_the_next_start(
     tmp_path: Path,
     mongod_uri: str,
