@@ -168,7 +168,7 @@ test("a family of four gets seats side by side, chooses others, moves and cancel
     assert.deepEqual(await ticketsOf({ date: days[2], timing: "20:00" }), []);
   }));
 
-test("a party that chooses its seats books exactly those, and more than are left are refused", () =>
+test("a party that chooses its seats books exactly those; more seats than are left are refused", () =>
   withPage(address({ date: days[2], timing: "21:00" }), async (page) => {
     await page.getByLabel("How many people?").fill("2");
     await fillIn(page, ASHA);
@@ -221,7 +221,7 @@ test("of two customers for one seat, the loser sees it taken and keeps what they
     await page.waitForURL(/\/tickets\//);
   }));
 
-test("a chosen seat that is taken meanwhile is given up, and the page says so", () =>
+test("a chosen seat that is taken meanwhile is deselected, and the page says so", () =>
   withPage(address({ date: days[0], timing: "15:00" }), async (page) => {
     await seat(page, "A5").check();
     await book(RAVI, { date: days[0], timing: "15:00", seat: 5 });
@@ -284,7 +284,7 @@ test("a ticket is booked below a proxy's path prefix", () =>
     }),
   }));
 
-test("the address keeps day and showing, and Back goes back", () =>
+test("the address keeps the day and the showing, and Back works", () =>
   withPage(address({ date: days[2] }), async (page) => {
     await page.getByRole("link", { name: /^13:00/ }).click();
     await page.waitForURL(new RegExp(`date=${days[2]}&timing=13%3A00`));
@@ -297,7 +297,7 @@ test("the address keeps day and showing, and Back goes back", () =>
     await page.getByText("This date is in the past.").waitFor();
   }));
 
-test("the keyboard alone books a seat", () =>
+test("a seat can be booked with the keyboard only", () =>
   withPage(address({ date: days[2] }), async (page) => {
     const press = async (key, times = 1) => {
       for (let time = 0; time < times; time++) await page.keyboard.press(key);
@@ -377,7 +377,7 @@ test("the door asks for the key, admits, refuses the second time, and undoes an 
   });
 });
 
-test("a party of four is admitted two by two, and corrected", async () => {
+test("a party of four is admitted in pairs, and corrected", async () => {
   const showing = { date: days[0], timing: "16:00" };
   const { ticket_id: id, admission_code } = await book(ASHA, { ...showing, seats: [6, 7, 8, 9] });
   const admitted = async () => (await api("GET", `tickets/${id}`)).admitted;
@@ -394,7 +394,7 @@ test("a party of four is admitted two by two, and corrected", async () => {
     await row.locator("em").getByText("2 of 4 in").waitFor();
     assert.deepEqual(await counts(), ["5", "2", "3"]);
     await withPage(`tickets/${id}`, async (ticket) => {
-      await ticket.getByText("Admitted: 2 of 4. The others can still come.").waitFor();
+      await ticket.getByText("Admitted: 2 of 4. The others can still be admitted.").waitFor();
     });
 
     // Another door lets one in while this one aims at two.
@@ -407,7 +407,7 @@ test("a party of four is admitted two by two, and corrected", async () => {
     await row.locator("em").getByText(/^in/).waitFor();
     await row.getByRole("button", { name: /^Undo/ }).click();
     await assertSound(page);
-    await page.getByLabel("How many of them are in?").selectOption("3");
+    await page.getByLabel("How many people are in?").selectOption("3");
     await page.getByRole("button", { name: "Undo admission" }).click();
     await verdict.getByText("3 of 4 in").waitFor();
     assert.equal(await admitted(), 3);
@@ -437,7 +437,7 @@ test("a scan whose response is lost is sent again with its key, and admits", asy
       await page.getByLabel("Name or code").fill(ticket.admission_code);
       await page.getByLabel("Name or code").press("Enter");
     }
-    await page.getByText("No response, trying again").waitFor();
+    await page.getByText("No response. Trying again…").waitFor();
     await page.locator("#verdict").getByText("Come in").waitFor();
     assert.equal(keys.length, 2);
     assert.equal(new Set(keys).size, 1);
@@ -469,7 +469,7 @@ test("the camera admits a code once while it stays in view", async () => {
   });
 });
 
-test("at the door, a scan is a scan wherever the focus is, and admits nobody else", async () => {
+test("at the door, a scan works wherever the focus is, and admits nobody else", async () => {
   const showing = { date: days[0], timing: "13:00" };
   const soren = await book({ ...ASHA, name: "Søren O’Brien" }, showing);
   const ravi = await book(RAVI, showing);
@@ -495,7 +495,7 @@ test("at the door, a scan is a scan wherever the focus is, and admits nobody els
   }, { prepare: withKey });
 });
 
-test("a guest who books meanwhile moves nobody in the door's list", async () => {
+test("a booking made meanwhile does not shift the door's list", async () => {
   const showing = { date: days[0], timing: "14:00" };
   const ravi = await book(RAVI, { ...showing, seat: 12 });
   await withPage(`door${address(showing)}`, async (page) => {
@@ -527,7 +527,7 @@ test("the pages work where storage is blocked, AbortSignal.any is missing and th
   }, { prepare });
 });
 
-test("a number that is wiped out is asked for in plain words", async () => {
+test("an empty number field gets a plain message", async () => {
   const movie = await sellMovie({ seats: 9, showtime: "23:59", title: "Deewaar" });
   await withPage("multiplex", async (page) => {
     const form = page.getByRole("listitem").filter({ hasText: "Deewaar" });
@@ -562,7 +562,7 @@ test("a double click, or Enter held down, buys a movie's ticket once", async () 
   }
 });
 
-test("two taps on Camera start one", () =>
+test("two taps on Camera start one camera", () =>
   withPage("door", async (page) => {
     await page.getByRole("button", { name: "Camera" }).dblclick();
     await page.locator("video").waitFor();
@@ -591,7 +591,7 @@ test("with forced colours, a taken seat does not look like a free one", () =>
     assert.notEqual(await look(), free);
   }, { prepare: (page) => page.emulateMedia({ forcedColors: "active" }) }));
 
-test("a look that brings nothing new draws no seat again, and reads nothing out again", async () => {
+test("a refresh without news redraws no seat and announces nothing", async () => {
   const showing = { date: days[3], timing: "15:00" };
   await book(RAVI, { ...showing, amount: 20 });
   await withPage(address(showing), async (page) => {
@@ -608,7 +608,7 @@ test("a look that brings nothing new draws no seat again, and reads nothing out 
   });
 });
 
-test("a page waits a minute at the most, however long it is told to wait", () =>
+test("a page waits a minute at most, no matter how long Retry-After is", () =>
   withPage("", async (page) => {
     await page.getByRole("link", { name: /^18:00/ }).waitFor();
     let asked = 0;
@@ -625,7 +625,7 @@ test("a page waits a minute at the most, however long it is told to wait", () =>
     await page.getByText("Too many. Trying again…").waitFor({ state: "hidden" });
   }, { prepare: (page) => page.clock.install() }));
 
-test("a link with a timing alone opens its next showing", () =>
+test("a link with only a timing opens its next showing", () =>
   withPage(address({ timing: "18:00" }), (page) => page.getByRole("heading", { name: /18:00 · choose a seat/ }).waitFor().then(async () => {
     assert.equal(await page.locator(".days [aria-current=date]").getAttribute("data-date"), days[3]);
   }), {
@@ -651,7 +651,7 @@ function onceYesterday(where) {
   }, { times: 1 });
 }
 
-test("after midnight, an open page is about the new day and keeps what was typed", async () => {
+test("after midnight, an open page turns to the new day and keeps what was typed", async () => {
   const today = dayBefore(days[0]);
   const where = address({ date: dayBefore(today) });
   await withPage(where, async (page) => {
@@ -692,7 +692,7 @@ test("the door offers the next day's showings whose doors are open", async () =>
   }, { prepare: withKey });
 });
 
-test("doors open when the page of the ticket says, also after a move", async () => {
+test("the ticket's page says when doors open, also after a move", async () => {
   const ticket = await book(ASHA, { date: days[2], timing: "11:00" });
   await withPage(`tickets/${ticket.ticket_id}`, async (page) => {
     const opens = page.getByText("Doors open").locator("xpath=following-sibling::*");
@@ -764,7 +764,7 @@ test("a movie's ticket is bought, moved to another day and seat, admitted and re
   });
 });
 
-test("when the database goes and comes back, the page says so and the booking is made", () =>
+test("while the database is away the page says so, and then the booking is made", () =>
   withPage(address({ date: days[3], timing: "18:00" }), async (page) => {
     await seat(page, "B1").check();
     await fillIn(page, ASHA);

@@ -1,9 +1,9 @@
-// What all pages share: asking the API until it responds, the day and the clock there, showing refusals, writing times.
+// What all pages share: asking the API until it responds, the theatre's day and clock, refusals, and times as text.
 
 export const root = new URL("../", import.meta.url); // wherever a proxy has put the service
 
-const LONGEST_WAIT = 15_000; // ms; the service gives up on its database sooner
-const LONGEST_PAUSE = 60; // s; a browser's timer overflows after 24 days, and then does not wait at all
+const MAX_WAIT = 15_000; // ms; the service gives up on its database sooner
+const MAX_PAUSE = 60; // s; a browser's timer overflows after 24 days, and then does not wait at all
 const trouble = document.getElementById("trouble");
 
 /**
@@ -27,7 +27,7 @@ export async function ask(method, path, { body, headers, once = false, signal } 
     }
     say(trouble, `${answer?.body?.detail ?? "The box office is not responding."} Trying again…`);
     document.dispatchEvent(new Event("trouble"));
-    await new Promise((resume) => setTimeout(resume, 1000 * Math.min(answer?.wait || 2, LONGEST_PAUSE)));
+    await new Promise((resume) => setTimeout(resume, 1000 * Math.min(answer?.wait || 2, MAX_PAUSE)));
   }
 }
 
@@ -35,7 +35,7 @@ async function attempt(path, options, signal) {
   // AbortSignal.any is missing before Safari 17.4.
   const limit = new AbortController();
   const abort = () => limit.abort();
-  const timer = setTimeout(abort, LONGEST_WAIT);
+  const timer = setTimeout(abort, MAX_WAIT);
   signal?.addEventListener("abort", abort);
   try {
     const response = await fetch(new URL(path, root), { ...options, signal: limit.signal });
@@ -60,7 +60,7 @@ export function now() {
   return Date.now() + ahead;
 }
 
-/** Return this page as the service makes it now, or undefined when it does not respond. */
+/** Load this page again and return it, or undefined when the service does not respond. */
 export async function askForPage() {
   const response = await fetch(location, { headers: { Accept: "text/html" } }).catch(() => undefined);
   return response?.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : undefined;
@@ -69,7 +69,7 @@ export async function askForPage() {
 /** Call `renew` with the new page when a new day has begun at the theatre. */
 export function onNewDay(renew) {
   const { dataset } = document.documentElement; // `today`, and when it ends
-  return whileLookedAt(async () => {
+  return whileVisible(async () => {
     if (now() < Date.parse(dataset.midnight)) return;
     const page = await askForPage();
     if (!page) return;
@@ -85,7 +85,7 @@ function newKey() {
 
 let intention = {};
 
-/** Return the same key for the same request until somebody enters something or comes back. */
+/** Return the same key for the same request until the visitor enters something or comes back. */
 export function sameKey(body) {
   const request = JSON.stringify(body);
   if (intention.request !== request) intention = { request, key: newKey() };
@@ -94,13 +94,13 @@ export function sameKey(body) {
 
 for (const change of ["input", "pageshow"]) addEventListener(change, () => (intention = {}));
 
-/** Write words into an element unless they are there: a screen reader reads out each change. */
-export function say(element, words) {
-  if (element.textContent !== words) element.textContent = words;
+/** Set the text of an element only if it differs: a screen reader reads out each change. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
-/** Run `action` at once, then every few seconds while somebody looks, and on their return. */
-export function whileLookedAt(action, seconds = 4) {
+/** Run `action` at once, every few seconds while the page is visible, and when it is visible again. */
+export function whileVisible(action, seconds = 4) {
   let running = false;
   async function run() {
     if (document.hidden || running) return;
@@ -112,13 +112,13 @@ export function whileLookedAt(action, seconds = 4) {
   return run();
 }
 
-/** Return what a problem of the API says. */
+/** Return the text of an API problem. */
 export function reason({ errors, detail = "", seats_left = 0 }) {
   if (errors) return Object.values(errors).flat().join(" ");
   return seats_left ? `${detail} ${seats_left} left.` : detail;
 }
 
-/** Show a problem in the API's words: next to the fields it names, and the rest at the form's end. */
+/** Show a problem in the API's own text: beside the fields it names, and the rest below the form. */
 export function showRefusal(form, problem = {}) {
   const others = { ...problem.errors }; // those without a place next to their field
   for (const input of form.querySelectorAll("input[aria-describedby]")) {

@@ -6,7 +6,7 @@ export class Choice {
   /**
    * Bring the markup of choice.html to life, and the form in it that acts on what is chosen.
    *
-   * `act` returns the words on the button for a choice; `send` sends the choice to the API and
+   * `act` returns the text of the button for a choice; `send` sends the choice to the API and
    * returns the response, which `done` gets if it succeeds. `opened` is called when somebody opens
    * another day or showing. `mine` is the ticket to be changed: its seats count as free.
    */

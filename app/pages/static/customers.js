@@ -1,6 +1,6 @@
 // The page on which customers book: choose a day, a showing and seats, say who you are, book.
 
-import { ask, goToTicket, sameKey, whileLookedAt } from "./api.js";
+import { ask, goToTicket, sameKey, whileVisible } from "./api.js";
 import { Choice } from "./choice.js";
 
 const { name, phone } = document.querySelector("form").elements;
@@ -29,4 +29,4 @@ function openAddress() {
 
 addEventListener("popstate", openAddress);
 await openAddress();
-whileLookedAt(() => choice.refresh());
+whileVisible(() => choice.refresh());

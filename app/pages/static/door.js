@@ -1,6 +1,6 @@
 // The door: who may come in, by scanned or typed code, by camera, or by name.
 
-import { ask, clock, inRuns, longDate, now, onNewDay, onSubmit, reason, say as write, seatsInWords, when, whileLookedAt } from "./api.js";
+import { ask, clock, inRuns, longDate, now, onNewDay, onSubmit, reason, say as write, seatsInWords, when, whileVisible } from "./api.js";
 
 const by = (id) => document.getElementById(id);
 const [verdict, showings, code, list] = ["verdict", "showing", "code", "tickets"].map(by);
@@ -253,7 +253,7 @@ function say(kind, words, more = "") {
   rest.textContent = more;
 }
 
-document.addEventListener("trouble", () => waiting.size && say("wait", "No response, trying again"));
+document.addEventListener("trouble", () => waiting.size && say("wait", "No response. Trying again…"));
 code.addEventListener("input", () => {
   if (!waiting.size) say("", "", READY); // the last verdict is not about the next in line
   list.replaceChildren();
@@ -317,7 +317,7 @@ by("camera").addEventListener("click", async () => {
   try {
     if (on) view.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
-    return say("no", `The camera cannot be used: ${error.message}`);
+    return say("no", `The camera is not available: ${error.message}`);
   } finally {
     by("camera").disabled = false;
   }
@@ -345,5 +345,5 @@ async function watch(view) {
 say("", "", READY);
 await openDoor();
 onNewDay(openDoor);
-await whileLookedAt(refresh);
+await whileVisible(refresh);
 if (matchMedia("(pointer: fine)").matches) code.focus();

@@ -1,6 +1,6 @@
 // What plays at the multiplex, how many seats are left, and buying some.
 
-import { ask, goToTicket, longDate, onSubmit, sameKey, say, showRefusal, whileLookedAt } from "./api.js";
+import { ask, goToTicket, longDate, onSubmit, sameKey, say, showRefusal, whileVisible } from "./api.js";
 
 const list = document.getElementById("movies");
 const template = document.getElementById("movie");
@@ -42,4 +42,4 @@ function add(number) {
   return row;
 }
 
-whileLookedAt(refresh);
+whileVisible(refresh);

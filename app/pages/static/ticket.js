@@ -1,6 +1,6 @@
 // A ticket's own page: see it, print it, change its showing or seats, cancel it.
 
-import { ask, askForPage, clock, longDate, onSubmit, phoneHeader, root, say, seatsInWords, showRefusal, when, whileLookedAt } from "./api.js";
+import { ask, askForPage, clock, longDate, onSubmit, phoneHeader, root, say, seatsInWords, showRefusal, when, whileVisible } from "./api.js";
 import { Choice } from "./choice.js";
 
 const by = (id) => document.getElementById(id);
@@ -41,7 +41,7 @@ async function show(current) {
   article.hidden = false;
   const people = ticket.seats.length;
   if (ticket.admitted === people) close(`Admitted at ${clock(ticket.admitted_at)}. Enjoy the show.`);
-  else if (ticket.admitted) close(`Admitted: ${ticket.admitted} of ${people}. The others can still come.`);
+  else if (ticket.admitted) close(`Admitted: ${ticket.admitted} of ${people}. The others can still be admitted.`);
   else if (ticket.expired) close("This ticket has expired.");
 }
 
@@ -116,4 +116,4 @@ onSubmit(parts.cancel, async () => {
 });
 
 by("print").addEventListener("click", () => print());
-whileLookedAt(refresh);
+whileVisible(refresh);
