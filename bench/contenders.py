@@ -1,4 +1,4 @@
-"""What the box office is compared with, each as short as it can be."""
+"""What the box office is compared with, each as short as possible."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Others:
         self._started, self._before = time.monotonic(), self._seconds()
 
     def share(self) -> float:
-        """Return their share of all cores since the start; call it when our processes are over."""
+        """Return their share of all cores since the start; call it after our processes end."""
         available = (time.monotonic() - self._started) * (os.cpu_count() or 1)
         return max(0.0, (self._seconds() - self._before) / available)
 

@@ -13,7 +13,7 @@ class Progress:
     """One line on a terminal that is rewritten, or a line now and then elsewhere.
 
     `plan` has the seconds that each part is known to take. The time left follows the pace so far,
-    since another machine is faster or slower than the one that they are known from.
+    because another machine may be faster or slower.
     """
 
     def __init__(
