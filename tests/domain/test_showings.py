@@ -203,7 +203,7 @@ def test_the_span_around_a_day_covers_all_its_showings(zone: str, timing: str) -
         assert start <= calendar(zone).showing(play(timing), day).at <= end
 
 
-def test_a_day_is_that_of_the_theatre_wherever_the_machine_is(
+def test_the_day_is_the_theatres_wherever_the_machine_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     theatre, day = calendar("Pacific/Kiritimati"), date(2026, 11, 22)

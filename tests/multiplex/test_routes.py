@@ -557,7 +557,7 @@ def test_without_a_movie_the_amount_is_not_compared_with_the_timetables_house(
     assert refused["errors"].keys() == {"movie"}
 
 
-def test_the_largest_number_of_a_seat_and_a_movie_is_read(house: FlaskClient) -> None:
+def test_the_largest_numbers_of_a_seat_and_a_movie_are_accepted(house: FlaskClient) -> None:
     largest = 2**31 - 1
     answer = house.post("/api/tickets", json={"movie": largest})
     assert_refused(answer, 404, "movie_not_found")

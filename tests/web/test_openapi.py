@@ -194,7 +194,7 @@ def test_every_response_has_an_example_with_all_its_fields(document: Any) -> Non
 
 
 @pytest.mark.parametrize("kind", [Ticket, DoorTicket, Slot, SeatPlan, Movie, Screen])
-def test_a_responses_fields_are_required_and_those_that_may_be_null_say_so(
+def test_response_fields_are_required_and_nullable_ones_are_marked(
     document: Any, kind: type
 ) -> None:
     schema = document["components"]["schemas"][kind.__name__]
