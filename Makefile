@@ -22,7 +22,8 @@ mutants: .venv/.dev .venv/.maintain ## change a module in many small ways, and s
 	$(BIN)/python -m tests.mutants $(or $(MODULE),$(error Name a module: make mutants MODULE=app/domain/showings.py)) $(TESTS)
 
 process: .venv/.dev ## the service as processes: starts, stops, signals, connections, other servers, upgrades
-	$(BIN)/pytest $(PARALLEL) tests/e2e tests/upgrade
+	$(BIN)/pytest $(PARALLEL) tests/e2e
+	$(BIN)/pytest $(PARALLEL) -m long
 
 race: .venv/.dev ## the races at full length: 20 rounds of each, and a minute of random traffic
 	$(BIN)/pytest $(LONG) tests/race --rounds 20 --churn-seconds 60

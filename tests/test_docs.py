@@ -484,7 +484,7 @@ def documents_in(text: str) -> Iterator[Any]:
             yield steady(json.loads(line.replace(", …]", "]")))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_curl_examples_work(tmp_path: Path) -> None:
     if not shutil.which("curl"):
         if os.environ.get("CI"):

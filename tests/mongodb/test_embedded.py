@@ -79,7 +79,7 @@ def test_it_inherits_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "TZ=Asia/Kolkata" in inherited
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_log_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.mongodb.embedded._LOG_BYTES", 500)
     monkeypatch.setattr("app.mongodb.embedded._LOG_SECONDS", 0.4)

@@ -420,6 +420,7 @@ def test_a_second_start_changes_nothing(
     assert dump(old) == before  # and the deleted ticket is not made again
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ids_follow_from_purchases", [True, False])
 def test_services_that_start_together_create_each_ticket_once(
     mongod_uri: str,
