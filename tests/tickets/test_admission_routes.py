@@ -829,6 +829,7 @@ class TestAdmissionCodeAlone:
             after.pop("revision")
         assert after == before
 
+    @pytest.mark.long
     def test_the_ticket_id_by_contrast_shows_the_ticket(
         self, database: Database[Any], settings: Settings, clock: Clock
     ) -> None:
