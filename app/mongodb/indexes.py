@@ -1,4 +1,7 @@
-"""The indexes that our guarantees depend on: created before first use, and again when lost."""
+"""The indexes that our guarantees depend on: created before first use, and again when lost.
+
+The stores declare them, in app/tickets/store.py and app/multiplex/store.py.
+"""
 
 from __future__ import annotations
 

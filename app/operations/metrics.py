@@ -1,4 +1,7 @@
-"""Metrics for Prometheus, counted in memory that all workers of a server share."""
+"""Metrics for Prometheus, counted in memory that all workers of a server share.
+
+What counts as a booking or an admission is decided in app/operations/routes.py.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Worker(GeventWorker):
         super().run()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
-        """Stop, at SIGTERM."""
+        """Stop, at SIGTERM, which `root.py` sends before it stops MongoDB."""
         super().handle_exit(sig, frame)
         gevent.spawn_later(_LAST_REQUEST_SECONDS, self._close_idle_connections)
 

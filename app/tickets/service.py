@@ -13,7 +13,6 @@ from app.domain.refusals import (
     IdempotencyKeyReused,
     InvalidRequest,
     NotEnoughSeats,
-    NotOnSale,
     PhoneMismatch,
     Refusal,
     SeatTaken,
@@ -277,13 +276,8 @@ class TicketService:
         Raises InvalidRequest, NotOnSale or ShowingStarted.
         """
         showing = self._showing(play, day, now)
-        if not play.on_sale:
-            raise NotOnSale
-        if showing.has_started(now):
-            raise ShowingStarted
-        if day is None and self._calendar.date_error(showing.date, now):
-            field = "timing" if play.movie is None else "movie"
-            raise InvalidRequest({field: ["The next showing is too far ahead to be booked yet."]})
+        if refusal := self._calendar.why_unbookable(play, showing, now):
+            raise refusal
         return showing
 
     def _destination(

@@ -158,8 +158,5 @@ class Views:
             booked=booked,
             blocked=0,
             available=capacity - booked,
-            bookable=play.on_sale
-            and booked < capacity
-            and not showing.has_started(now)
-            and not self.calendar.date_error(showing.date, now),
+            bookable=booked < capacity and not self.calendar.why_unbookable(play, showing, now),
         )

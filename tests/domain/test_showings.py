@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.domain.refusals import InvalidRequest, NotOnSale, Refusal, ShowingStarted
 from app.domain.seating import House
 from app.domain.showings import Calendar, Play, Showing, parse_date, parse_timing
 
@@ -242,3 +244,24 @@ def test_the_booking_window_ends_after_the_days_ahead() -> None:
         date(2026, 12, 23): beyond,
         date.max: beyond,
     }
+
+
+@pytest.mark.parametrize(
+    ("on_sale", "day", "reason"),
+    [
+        (True, date(2026, 11, 22), None),
+        (True, date(2026, 12, 22), None),
+        (False, date(2026, 11, 22), NotOnSale),
+        (True, date(2026, 11, 21), ShowingStarted),
+        (True, date(2026, 12, 23), InvalidRequest),
+    ],
+)
+def test_why_a_showing_is_unbookable(
+    on_sale: bool, day: date, reason: type[Refusal] | None
+) -> None:
+    theatre = calendar("Asia/Kolkata")
+    evening = replace(play(), on_sale=on_sale)
+    why = theatre.why_unbookable(
+        evening, theatre.showing(evening, day), at("Asia/Kolkata", "2026-11-22T18:00:59")
+    )
+    assert (type(why) if why else None) == reason
