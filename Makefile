@@ -15,7 +15,7 @@ run: .venv/.run ## install what the service needs, and start it on 127.0.0.1:500
 test: .venv/.dev ## install what the tests need, and run them (about a minute; COVERAGE=1 measures branches)
 	$(BIN)/pytest $(PARALLEL) -m "not long" $(if $(COVERAGE),--cov)
 
-unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 10 seconds)
+unit: .venv/.dev ## the quick loop: the tests that need no MongoDB (about 20 seconds)
 	$(BIN)/pytest $(PARALLEL) -m "not slow and not long"
 
 mutants: .venv/.dev .venv/.maintain ## change a module in many small ways, and show what no test notices (MODULE=…, perhaps TESTS=…)
@@ -46,7 +46,7 @@ screenshots: .venv/.dev docs/node_modules/.done ## the pages in a real browser, 
 bench: .venv/.dev .venv/.bench ## compare its speed with other ways to build it (20 minutes; writes docs/benchmarks.md)
 	$(BIN)/python -m bench $(if $(AGAINST),--against "$(AGAINST)")
 
-lint: .venv/.dev ## check style and types, and the shell scripts
+lint: .venv/.dev ## check style and types, the shell scripts, and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -150,7 +150,7 @@ def memory(run: Run) -> None:
 
 
 def growth(run: Run) -> None:
-    """Compare bookings beside more and more stored tickets."""
+    """Compare bookings with more and more tickets stored."""
     sizes = [stored // run.length.divisor for stored in (0, 10_000, 100_000, 1_000_000)]
     rows = []
     with ExitStack() as stack:
@@ -165,7 +165,7 @@ def growth(run: Run) -> None:
     none, most = rows[0], rows[-1]
     turns = [medians(row.turns) for row in rows]
     run.report.target(
-        f"booking beside {sizes[-1]:,} tickets ÷ beside none",
+        f"booking with {sizes[-1]:,} tickets stored ÷ with none",
         medians(most.ratios(none)).rate,
         "≥",
         0.95,
@@ -173,7 +173,7 @@ def growth(run: Run) -> None:
     )
     run.report.add(
         "Cost against the number of tickets",
-        "Bookings beside the tickets of other showings that were stored before the first turn.",
+        "Bookings, with tickets of other showings stored before the first turn.",
         ["tickets", "ratio", "spread", *COLUMNS],
         [
             [f"{size:,}", *row.relative_rate(none), *cells(turn)]

@@ -79,7 +79,7 @@ def still_growing(last: float, requests: int) -> str:
 def dearer_beside_tickets(few: Turn, many: Turn) -> str:
     """Say who pays for stored tickets."""
     return (
-        f"A booking takes MongoDB {many.mongodb:,.0f} µs there and {few.mongodb:,.0f} µs beside"
+        f"A booking takes MongoDB {many.mongodb:,.0f} µs there and {few.mongodb:,.0f} µs with"
         f" none; it takes the workers {many.workers:,.0f} and {few.workers:,.0f} µs."
     )
 

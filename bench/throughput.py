@@ -1,4 +1,4 @@
-"""Rates, latencies and processor times of each kind of request, beside the contenders'."""
+"""Rates, latencies and processor times of each kind of request, compared with the contenders'."""
 
 from __future__ import annotations
 

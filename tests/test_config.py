@@ -270,7 +270,7 @@ def test_what_pymongo_refuses_is_reported_in_one_line_without_secrets(uri: str, 
         "mongodb://user:p%40ss@db1,db2:27018/admin?replicaSet=rs0&appName=a@b&compressors=zlib",
         "mongodb+srv://user:secret@db.example.com/?srvMaxHosts=2&retryWrites=true&w=majority",
         "mongodb://%2Ftmp%2Fmongod.sock",
-        "mongodb://db/?compressors=zlib,unknown",  # of which pymongo warns, and goes on without
+        "mongodb://db/?compressors=zlib,unknown",  # pymongo warns about it and continues
     ],
 )
 def test_what_pymongo_accepts_is_accepted(uri: str) -> None:

@@ -56,7 +56,7 @@ API_ROUTES = {
     for method, operation in item.items()
     if method != "parameters" and operation["tags"] != ["Operations"]
 }
-# Without the files that a page loads, which are no part of the API.
+# Without the files that a page loads, which are not part of the API.
 ROUTES = {
     f"{method} " + re.sub("<(?:[^>]*:)?(.*?)>", r"{\1}", rule.rule)
     for rule in APP.url_map.iter_rules()

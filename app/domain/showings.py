@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from app.domain.refusals import InvalidRequest, NotOnSale, Refusal, ShowingStarted
+from app.domain.refusals import NotOnSale, Refusal, ShowingStarted
 from app.domain.seating import House
 
 # A showing is on sale until its minute has passed: at 18:00:30, 18:00 is still today's.
@@ -107,17 +107,15 @@ class Calendar:
         return showing
 
     def why_unbookable(self, play: Play, showing: Showing, now: datetime) -> Refusal | None:
-        """Return why no seat of a showing can be booked at `now`, or None if one can.
+        """Return why a showing sells no seats at `now`, or None.
 
-        Whether a seat is free is not looked at.
+        Free seats and the booking window (`date_error`) are separate questions: a moved ticket may
+        keep its date when the window has shrunk.
         """
         if not play.on_sale:
             return NotOnSale()
         if showing.has_started(now):
             return ShowingStarted()
-        if self.date_error(showing.date, now):
-            field = "timing" if play.movie is None else "movie"
-            return InvalidRequest({field: ["The next showing is too far ahead to be booked yet."]})
         return None
 
     def around(self, day: date) -> tuple[datetime, datetime]:

@@ -156,9 +156,8 @@ class OutageLog:
 
     def __init__(self) -> None:
         self._reason: str | None = None  # None when all is well
-        self._logged_at: dict[
-            str, float
-        ] = {}  # the reasons of this outage, and when they were logged
+        # The reasons of this outage, and when they were logged.
+        self._logged_at: dict[str, float] = {}
         self._reported_at = 0.0
 
     def report(self, error: PyMongoError) -> None:
@@ -216,14 +215,13 @@ def upsert(
     collection: Collection[Document],
     wanted: Mapping[str, Any],
     change: Mapping[str, Any],
-    projection: Mapping[str, Any] | None = None,
 ) -> Document:
     """Change the wanted document, or create it, and return it as it is afterwards.
 
     Raises DuplicateKeyError when two callers create the same one at once.
     """
     changed = collection.find_one_and_update(
-        wanted, change, projection, upsert=True, return_document=ReturnDocument.AFTER
+        wanted, change, upsert=True, return_document=ReturnDocument.AFTER
     )
     return cast(Document, changed)  # an upsert always leaves one
 

@@ -229,8 +229,8 @@ class EmbeddedMongoDB:
                     stderr=stderr,
                     # Ctrl-C reaches the whole group, and mongod has to outlive the requests.
                     start_new_session=True,
-                    # Safe beside other threads: its few calls were looked up long before. To Linux
-                    # the parent is the thread that forks: the main one or the keeper, which stay.
+                    # Safe despite other threads, because it calls only what is already loaded. For
+                    # Linux, the parent is the thread that forks; the main one and the keeper stay.
                     preexec_fn=partial(die_with_parent, os.getpid()),
                 )
         except OSError as error:

@@ -41,7 +41,7 @@ def configure(level: str, log_format: str = "auto") -> None:
 class NonBlockingHandler(logging.Handler):
     """Writes lines to a stream without ever waiting for its reader.
 
-    A line is dropped if there is no room for it. Otherwise a reader that stops would stop all
+    A line is dropped when there is no room for it. Otherwise, a reader that stops would block all
     requests of the process.
     """
 

@@ -6,6 +6,7 @@ What counts as a booking or an admission is decided in app/operations/routes.py.
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -37,7 +38,7 @@ NO_ROUTE = "none"
 # Seconds, around what a booking takes; after the last, clients are told to come back later.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, float("inf"))
 _BUCKET_NAMES = list(map(floatToGoString, _BUCKETS))
-_SEATS_SECONDS = 1  # that a scrape waits for MongoDB
+_SEATS_SECONDS = 1  # for the commands of a scrape
 
 
 class Seats(NamedTuple):
@@ -120,6 +121,7 @@ class Metrics(Collector):
             code=sorted(codes),
         )
         self._clock = clock
+        self._lock = threading.Lock()
         self._next_exposition_at = float("-inf")
         self._exposition = b""
         self._registry = CollectorRegistry()
@@ -159,12 +161,13 @@ class Metrics(Collector):
         Making them takes some milliseconds, in which the worker serves nobody, and anybody may ask.
         So they are not made again until as much time has passed.
         """
-        began_at = self._clock()
-        if began_at >= self._next_exposition_at:
-            self._exposition = generate_latest(self._registry)
-            made_at = self._clock()
-            self._next_exposition_at = made_at + (made_at - began_at)
-        return self._exposition
+        with self._lock:  # other scrapes wait for this one, which waits for MongoDB, and share it
+            began_at = self._clock()
+            if began_at >= self._next_exposition_at:
+                self._exposition = generate_latest(self._registry)
+                made_at = self._clock()
+                self._next_exposition_at = made_at + (made_at - began_at)
+            return self._exposition
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics; prometheus_client calls this."""

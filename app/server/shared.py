@@ -44,5 +44,5 @@ class SharedTable:
 
 
 # What a server that forked this process has set; None on other servers.
-started_at: float | None = None  # seconds since 1970; a successor of a dead worker is no start
+started_at: float | None = None  # seconds since 1970; replacing a worker is not a start
 table: SharedTable | None = None

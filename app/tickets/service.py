@@ -278,6 +278,9 @@ class TicketService:
         showing = self._showing(play, day, now)
         if refusal := self._calendar.why_unbookable(play, showing, now):
             raise refusal
+        if day is None and self._calendar.date_error(showing.date, now):
+            field = "timing" if play.movie is None else "movie"
+            raise InvalidRequest({field: ["The next showing is too far ahead to be booked yet."]})
         return showing
 
     def _destination(

@@ -158,5 +158,7 @@ class Views:
             booked=booked,
             blocked=0,
             available=capacity - booked,
-            bookable=booked < capacity and not self.calendar.why_unbookable(play, showing, now),
+            bookable=booked < capacity
+            and not self.calendar.why_unbookable(play, showing, now)
+            and not self.calendar.date_error(showing.date, now),
         )

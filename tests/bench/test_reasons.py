@@ -66,7 +66,7 @@ def test_memory_tells_what_the_last_requests_added() -> None:
 
 def test_stored_tickets_are_paid_for_by_mongodb_or_the_workers() -> None:
     text = reasons.dearer_beside_tickets(turn(600, 150), turn(610, 300))
-    assert "MongoDB 300 µs there and 150 µs beside none" in text
+    assert "MongoDB 300 µs there and 150 µs with none" in text
     assert text.endswith("it takes the workers 610 and 600 µs.")
 
 

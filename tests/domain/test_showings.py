@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.domain.refusals import InvalidRequest, NotOnSale, Refusal, ShowingStarted
+from app.domain.refusals import NotOnSale, Refusal, ShowingStarted
 from app.domain.seating import House
 from app.domain.showings import Calendar, Play, Showing, parse_date, parse_timing
 
@@ -253,7 +253,6 @@ def test_the_booking_window_ends_after_the_days_ahead() -> None:
         (True, date(2026, 12, 22), None),
         (False, date(2026, 11, 22), NotOnSale),
         (True, date(2026, 11, 21), ShowingStarted),
-        (True, date(2026, 12, 23), InvalidRequest),
     ],
 )
 def test_why_a_showing_is_unbookable(

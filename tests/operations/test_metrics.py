@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import repeat
 from typing import Any
 
@@ -79,3 +81,24 @@ def test_without_mongodb_counters_are_shown_and_seats_are_not(error: Exception) 
     shown = samples(metrics)
     assert shown["boxoffice_seats_sold"] == shown["boxoffice_seats_free"] == {}
     assert shown["boxoffice_admissions"] == {(): 1}
+
+
+def test_concurrent_scrapes_share_one_exposition() -> None:
+    asked, may_respond = threading.Event(), threading.Event()
+    questions = []
+
+    def seats() -> list[Seats]:
+        questions.append(1)
+        asked.set()
+        assert may_respond.wait(5)
+        return []
+
+    metrics = metrics_of(seats, times=[0, 3, 4])
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(metrics.exposition)
+        assert asked.wait(5)
+        second = pool.submit(metrics.exposition)
+        wait([second], timeout=0.1)
+        may_respond.set()
+        assert first.result() == second.result()
+    assert len(questions) == 1

@@ -775,7 +775,7 @@ class TestAdmissionCodeAlone:
         return replace(settings, staff_key=request.param)
 
     def attempts(self, client: FlaskClient, code: str) -> list[TestResponse]:
-        """Send the code to every route, in and beside every field that the route accepts."""
+        """Send the code to every route, as every field that it accepts, and as others."""
         phone = "91234 56780"  # the attacker's
         useful = {"phone": phone, "timing_alter": "21:00", "timing": "21:00", "seat": 1}
         bodies: list[dict[str, Any]] = [

@@ -230,6 +230,15 @@ class TestMove:
         clock.advance(microseconds=1)
         assert service.move(late.ticket_id, PHONE, timing="18:00").date == TOMORROW
 
+    def test_the_date_is_kept_when_the_booking_window_has_shrunk(
+        self, service: TicketService
+    ) -> None:
+        ticket = sell(service, day=TOMORROW).result
+        service._calendar = replace(service._calendar, advance_days=0)
+        assert service.move(ticket.ticket_id, PHONE, timing="21:00").date == TOMORROW
+        with pytest.raises(InvalidRequest):
+            service.move(ticket.ticket_id, PHONE, timing="18:00", day=TOMORROW)
+
 
 class TestDelete:
     def test_a_ticket_moved_meanwhile_is_deleted(self, service: TicketService, once: Once) -> None:

@@ -69,6 +69,17 @@ def add(store: TicketStore) -> Add:
     return add
 
 
+def sell_until_alone(add: Add) -> None:
+    """Sell seats of two showings one by one, until the store seems to be the only seller."""
+    for _ in range(12):
+        add(NIGHT, house=House(20, 5))
+    add(EVENING, 6)
+
+
+def fail() -> None:
+    raise AutoReconnect
+
+
 def taken(store: TicketStore, *showings: Showing) -> list[set[int]]:
     """Return the taken seats of each showing."""
     found = store.taken_seats(showings)
@@ -228,13 +239,7 @@ class TestAdd:
     def test_after_an_outage_unsold_seats_are_sold(
         self, store: TicketStore, add: Add, before_insert: Callable[..., None]
     ) -> None:
-        for _ in range(12):  # until it seems to be alone
-            add(NIGHT, house=House(20, 5))
-        add(EVENING, 6)
-
-        def fail() -> None:
-            raise AutoReconnect
-
+        sell_until_alone(add)
         before_insert(fail)
         with pytest.raises(AutoReconnect):
             add(amount=3)
@@ -244,13 +249,7 @@ class TestAdd:
         self, store: TicketStore, add: Add, before_insert: Callable[..., None]
     ) -> None:
         store._chooser = SeatChooser(clock=lambda: 0.0)  # nothing that it remembers gets old
-        for _ in range(12):  # until it takes itself to be the only one
-            add(NIGHT, house=House(20, 5))
-        add(EVENING, 6)
-
-        def fail() -> None:
-            raise AutoReconnect
-
+        sell_until_alone(add)
         before_insert(fail)
         with pytest.raises(AutoReconnect):
             add()

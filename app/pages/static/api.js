@@ -118,7 +118,7 @@ export function reason({ errors, detail = "", seats_left = 0 }) {
   return seats_left ? `${detail} ${seats_left} left.` : detail;
 }
 
-/** Show a problem in the API's own text: beside the fields it names, and the rest below the form. */
+/** Show a problem in the API's own text: next to the fields it names, and the rest below the form. */
 export function showRefusal(form, problem = {}) {
   const others = { ...problem.errors }; // those without a place next to their field
   for (const input of form.querySelectorAll("input[aria-describedby]")) {
