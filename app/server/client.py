@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
-import ssl
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -54,7 +55,7 @@ class Client:
     def __init__(self, sock: Any, turns: Turns) -> None:
         self._socket = sock
         self._turns = turns
-        self._has_waited = True  # since its last response
+        self._was_ahead = False  # had sent more before its last response
         self._has_begun = False
         self._free_reads = _FREE_READS
         self._headers_left: int | None = None  # bytes, until a request's headers are here
@@ -71,6 +72,7 @@ class Client:
     def awaiting_request(self, seconds: float) -> Iterator[None]:
         """Limit the time in which a request's headers arrive, and their size."""
         self._free_reads, self._headers_left = _FREE_READS, ALL_HEADERS_BYTES
+        self._socket.settimeout(READER_SECONDS)
         try:
             with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # no error
                 yield
@@ -80,15 +82,17 @@ class Client:
     @contextmanager
     def responding(self) -> Iterator[None]:
         """Wait for a turn if this request was sent before the last response."""
-        if self._has_waited:
-            gevent.sleep(0)
-        else:
+        has_read = self._free_reads < _FREE_READS  # or the request came together with another
+        if self._was_ahead or not has_read:
             self._turns.wait()
+        else:
+            gevent.sleep(0)
         try:
             yield
         finally:
+            # The response is still held back, so a client who waits for it has sent nothing.
+            self._was_ahead = fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)) != bytes(4)
             self.hold_back(False)
-            self._has_waited = False
 
     def recv(self, size: int, *flags: int) -> bytes:
         """Read up to `size` bytes; raises ParseException when they cannot be a request's."""
@@ -96,7 +100,7 @@ class Client:
             self._turns.wait()
         else:
             self._free_reads -= 1
-        data = self._recv(size, *flags)
+        data = cast(bytes, self._socket.recv(size, *flags))
         if not self._has_begun and data:
             self._has_begun = True
             # Browsers may try TLS first, which need not have the line end that gunicorn waits for.
@@ -107,16 +111,6 @@ class Client:
             if self._headers_left < 0:
                 raise errors.LimitRequestHeaders("all of them together")
         return data
-
-    def _recv(self, size: int, *flags: int) -> bytes:
-        self._socket.settimeout(0)
-        try:
-            return cast(bytes, self._socket.recv(size, *flags))
-        except (BlockingIOError, ssl.SSLWantReadError):
-            self._has_waited = True
-        finally:
-            self._socket.settimeout(READER_SECONDS)
-        return cast(bytes, self._socket.recv(size, *flags))
 
     def hold_back(self, is_held: bool) -> None:
         """Hold back what is sent until this is undone, so that a response leaves in one piece."""
