@@ -35,14 +35,14 @@ class _Part(NamedTuple):
 
 _PARTS = {
     "throughput": _Part(throughput, 420, 590),
-    "services": _Part(services, 90, 160),
-    "growth": _Part(parts.growth, 140, 140),
+    "services": _Part(services, 125, 200),
+    "growth": _Part(parts.growth, 105, 105),
     "overselling": _Part(parts.overselling, 25, 25),
-    "rush": _Part(parts.rush, 15, 15),
-    "seating": _Part(seating, 60, 60),
+    "rush": _Part(parts.rush, 25, 25),
+    "seating": _Part(seating, 180, 180),
     "movies": _Part(parts.movies, 20, 40),
-    "profile": _Part(profile, 70, 70),
-    "memory": _Part(parts.memory, 90, 90),
+    "profile": _Part(profile, 60, 60),
+    "memory": _Part(parts.memory, 290, 290),
 }
 _OTHERS_MATTER = 0.1  # of the processors: from here on, the page warns of other processes
 
