@@ -11,7 +11,6 @@ from flask import current_app
 from app.booking.schemas import (
     BookingSchema,
     ChangeTimingSchema,
-    DaySchema,
     DeletedSchema,
     TicketIdSchema,
     TicketPhoneSchema,
@@ -32,7 +31,7 @@ from app.domain.refusals import (
 from app.domain.wanted import Wanted
 from app.tickets.phones import Phone
 from app.tickets.routes import MOVE_REFUSALS, sale_headers, ticket_service
-from app.tickets.schemas import wanted_of
+from app.tickets.schemas import DaySchema, wanted_of
 from app.tickets.views import Slot, Ticket
 from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint
 from app.web.fields import response_schema

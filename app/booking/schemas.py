@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from app.domain import examples
-from app.tickets.schemas import ChosenSeats, PhoneNumber, TicketId, WantedSeats
-from app.web.fields import Day, Text, Timing
+from app.tickets.schemas import ChosenSeats, PhoneNumber, TicketId, WantedSeats, name_field
+from app.web.fields import Day, Timing
 
 
 class BookingSchema(WantedSeats):
     """A booking: who, and which showing."""
 
-    name = Text(
-        required=True,
-        validate=validate.Length(max=100),
-        metadata={"description": "The customer's name.", "example": examples.NAME},
-    )
+    name = name_field(required=True)
     phone = PhoneNumber(
         required=True,
         metadata={
@@ -60,14 +56,6 @@ class ChangeTimingSchema(TicketPhoneSchema, ChosenSeats):
             "description": "The new day. Default: the ticket's date if that showing is still "
             "ahead, otherwise the next showing's."
         },
-    )
-
-
-class DaySchema(Schema):
-    """An optional day."""
-
-    day = Day(
-        data_key="date", metadata={"description": "The day. Default: that of the next showing."}
     )
 
 

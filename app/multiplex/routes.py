@@ -23,7 +23,6 @@ from app.domain.refusals import (
 )
 from app.domain.wanted import Wanted
 from app.multiplex.schemas import (
-    DayQuery,
     MovieChangeSchema,
     NewMovieSchema,
     NewScreenSchema,
@@ -34,7 +33,7 @@ from app.multiplex.service import Movie, MultiplexService, Screen
 from app.multiplex.store import DEFAULT_SEATS_PER_ROW
 from app.tickets.phones import Phone
 from app.tickets.routes import sale_headers, ticket_service
-from app.tickets.schemas import wanted_of
+from app.tickets.schemas import DaySchema, wanted_of
 from app.tickets.views import Ticket
 from app.web.blueprint import LOCATION_HEADER, REPLAYED_HEADER, Blueprint
 from app.web.fields import response_schema
@@ -97,7 +96,7 @@ def day_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 @blueprint.get("/movies")
-@blueprint.reads(query=DayQuery(), more_errors=day_errors)
+@blueprint.reads(query=DaySchema(), more_errors=day_errors)
 @blueprint.response(200, response_schema(Movie)(many=True))
 def list_movies(day: date | None = None) -> list[Movie]:
     """List the movies, on sale and not

@@ -7,8 +7,16 @@ from typing import Any
 from marshmallow import Schema, validate
 
 from app.domain import examples
-from app.tickets.schemas import MAX_NUMBER, Choice, PhoneNumber, WantedSeats, movie_field
-from app.web.fields import Day, Text, Timing, TrueOrFalse, WholeNumber
+from app.tickets.schemas import (
+    MAX_NUMBER,
+    Choice,
+    DaySchema,
+    PhoneNumber,
+    WantedSeats,
+    movie_field,
+    name_field,
+)
+from app.web.fields import Text, Timing, TrueOrFalse, WholeNumber
 
 MAX_SEATS = 996
 
@@ -43,31 +51,17 @@ class MovieChangeSchema(Choice):
     on_sale = TrueOrFalse(metadata={"description": "Whether its tickets are sold."})
 
 
-class DayQuery(Schema):
-    """An optional day."""
-
-    day = Day(
-        data_key="date", metadata={"description": "The day. Default: that of the next showing."}
-    )
-
-
 class PutOnSaleSchema(Schema):
     """A movie to be put on sale."""
 
     movie = movie_field(required=True, metadata={"example": 1})
 
 
-class PurchaseSchema(WantedSeats):
+class PurchaseSchema(WantedSeats, DaySchema):
     """A purchase: which movie, and optionally who."""
 
     movie = movie_field(required=True, metadata={"example": 1})
-    day = Day(
-        data_key="date", metadata={"description": "The day. Default: that of the next showing."}
-    )
-    name = Text(
-        validate=validate.Length(max=100),
-        metadata={"description": "The customer's name.", "example": examples.NAME},
-    )
+    name = name_field()
     phone = PhoneNumber(
         metadata={
             "description": "A phone number. Changing the ticket then requires it.",

@@ -11,9 +11,10 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 from app.domain import examples
 from app.domain.wanted import Wanted
 from app.tickets.phones import parse_phone
-from app.web.fields import Day, NumberInText, Pattern, Timing, WholeNumber
+from app.web.fields import Day, NumberInText, Pattern, Text, Timing, WholeNumber
 
 MAX_NUMBER = 2**31 - 1  # of screens, movies and seats
+MAX_NAME_LENGTH = 100
 _FROM_ONE = "Not a seat; seats are numbered from 1."
 
 
@@ -71,9 +72,26 @@ class SeatNumbers(fields.List[int]):
         return sorted(value)
 
 
+def name_field(**options: Any) -> Text:
+    """Return the field for a customer's name."""
+    return Text(
+        validate=validate.Length(max=MAX_NAME_LENGTH),
+        metadata={"description": "The customer's name.", "example": examples.NAME},
+        **options,
+    )
+
+
 def movie_field(**options: Any) -> WholeNumber:
     """Return the field for the number of a movie."""
     return WholeNumber(1, MAX_NUMBER, **options)
+
+
+class DaySchema(Schema):
+    """An optional day."""
+
+    day = Day(
+        data_key="date", metadata={"description": "The day. Default: that of the next showing."}
+    )
 
 
 class Choice(Schema):
