@@ -55,7 +55,7 @@ class Client:
     def __init__(self, sock: Any, turns: Turns) -> None:
         self._socket = sock
         self._turns = turns
-        self._was_ahead = False  # had sent more before its last response
+        self._was_ahead = False  # whether it had sent more before its last response
         self._has_begun = False
         self._free_reads = _FREE_READS
         self._headers_left: int | None = None  # bytes, until a request's headers are here
@@ -72,7 +72,7 @@ class Client:
     def awaiting_request(self, seconds: float) -> Iterator[None]:
         """Limit the time in which a request's headers arrive, and their size."""
         self._free_reads, self._headers_left = _FREE_READS, ALL_HEADERS_BYTES
-        self._socket.settimeout(READER_SECONDS)
+        self._socket.settimeout(READER_SECONDS)  # gunicorn has removed it
         try:
             with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # no error
                 yield
@@ -82,7 +82,7 @@ class Client:
     @contextmanager
     def responding(self) -> Iterator[None]:
         """Wait for a turn if this request was sent before the last response."""
-        has_read = self._free_reads < _FREE_READS  # or the request came together with another
+        has_read = self._free_reads < _FREE_READS  # if not, it came together with another request
         if self._was_ahead or not has_read:
             self._turns.wait()
         else:

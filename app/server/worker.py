@@ -53,14 +53,14 @@ class Worker(GeventWorker):
         super().run()
 
     def server_class(  # type: ignore[override]
-        self, sock: Any, *, spawn: Any, **options: Any
+        self, sock: Any, *, spawn: Any, ssl_context: Any = None, **_: Any
     ) -> StreamServer:
         """Return a server that accepts a few connections at a time.
 
         gunicorn's accepts one in each wave of requests: under load, the last of 64 clients waited
         for more than a second.
         """
-        tls = {name: options[name] for name in ("ssl_context",) if name in options}
+        tls = {"ssl_context": ssl_context} if ssl_context else {}
         server = StreamServer(sock, partial(self.handle, sock), spawn=spawn, **tls)
         server.max_accept = _MAX_ACCEPT
         return server

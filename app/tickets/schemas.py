@@ -183,16 +183,13 @@ class TicketPhoneHeaders(Schema):
     )
 
 
-class ShowingQuery(Choice):
+class ShowingQuery(Choice, DaySchema):
     """A timing or a movie, on a day."""
 
     exclusive = ("timing", "movie")
     at_least_one: tuple[str, ...] = ("timing", "movie")
     timing = Timing(metadata={"example": examples.TIMING})
     movie = NumberInText(1, MAX_NUMBER, metadata={"description": "The number of a movie."})
-    day = Day(
-        data_key="date", metadata={"description": "The day. Default: that of the next showing."}
-    )
 
 
 class TicketsQuery(ShowingQuery):

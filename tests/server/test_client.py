@@ -1,4 +1,4 @@
-"""A connection: who has to wait for a turn, and who goes on at once."""
+"""Which requests of a connection have to wait for a turn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 
 
 class CountedTurns(Turns):
-    """Turns that everybody gets at once."""
+    """Turns that are counted, and given at once."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -57,9 +57,7 @@ def test_clients_who_wait_for_responses_need_no_turns(connection: Connection) ->
     assert connection.turns.taken == 0
 
 
-def test_a_client_who_sends_more_before_the_response_waits_for_its_turn_with_it(
-    connection: Connection,
-) -> None:
+def test_a_request_sent_before_the_last_response_waits_for_a_turn(connection: Connection) -> None:
     connection.send()
     connection.read()
     with connection.client.responding():
@@ -74,7 +72,7 @@ def test_a_client_who_sends_more_before_the_response_waits_for_its_turn_with_it(
         assert connection.turns.taken == 1
 
 
-def test_requests_that_came_together_wait_for_their_turns(connection: Connection) -> None:
+def test_requests_that_arrive_together_wait_for_turns(connection: Connection) -> None:
     connection.send(REQUEST * 3)
     connection.read()
     for turns in range(3):
